@@ -1,0 +1,7 @@
+from . import callbacks as callbacks
+from . import data as data
+from . import evaluation as evaluation
+from . import layers as layers
+from . import models as models
+from . import recipes as recipes
+from . import schedules as schedules

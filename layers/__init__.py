@@ -1,0 +1,5 @@
+"""Stochastic layers: pooling, connections and depth that drop."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
