@@ -1,0 +1,10 @@
+from .metrics import ClassScores as ClassScores
+from .metrics import Metrics as Metrics
+from .metrics import evaluate_probabilities as evaluate_probabilities
+from .mistakes import Mistake as Mistake
+from .mistakes import confident_mistakes as confident_mistakes
+from .reliability import ReliabilityBin as ReliabilityBin
+from .reliability import (
+    expected_calibration_error as expected_calibration_error,
+)
+from .reliability import reliability_bins as reliability_bins
