@@ -1,0 +1,130 @@
+"""Command-line options from a frozen dataclass, with errors of one sentence.
+
+Every verb reads its options here, so that a mistake looks the same everywhere:
+
+    $ dropzoo finetune --epoch 3
+    dropzoo finetune: no option `--epoch`. Did you mean `--epochs`? See
+    `dropzoo finetune --help`.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import itertools
+import sys
+from collections.abc import Sequence
+from typing import NoReturn, TypeVar
+
+import tyro
+from rich.text import Text
+
+ConfigT = TypeVar("ConfigT")
+
+BORDER = set("╭╮╰╯│─- ")
+
+
+def parse(
+    config_class: type[ConfigT],
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str,
+    description: str,
+) -> ConfigT:
+    """Builds a config from command-line options.
+
+    `tyro` turns the fields into options and converts the words to values; the
+    class's own `__post_init__` then checks ranges, by raising a `ValueError`.
+    `--help` prints the options and exits with status 0.
+
+    Args:
+        config_class: Dataclass; each field has a type and a help text.
+        argv: Words of the command line after the verb. `None` reads
+            `sys.argv[1:]`.
+        prog: What the user typed to get here, such as `"dropzoo finetune"`.
+            Opens every error.
+        description: Text at the top of `--help`.
+
+    Returns:
+        An instance of `config_class`.
+
+    Raises:
+        SystemExit: With status 2, after one sentence on standard error, when
+            an option is unknown, lacks its value, or has one that
+            `config_class` refuses.
+    """
+    # tyro would draw a box around the errors of `__post_init__`; a subclass
+    # without it lets the class itself be the one that refuses, below.
+    unchecked = type(
+        config_class.__name__,
+        (config_class,),
+        {"__doc__": config_class.__doc__, "__post_init__": lambda self: None},
+    )
+    values, unknown = _read_words(unchecked, argv, prog, description)
+    if unknown:
+        _refuse(prog, _name_unknown(unknown, config_class))
+    names = [field.name for field in dataclasses.fields(config_class)]
+    try:
+        return config_class(**{name: getattr(values, name) for name in names})
+    except ValueError as error:
+        complain(prog, str(error))
+        raise SystemExit(2) from None
+
+
+def complain(prog: str, sentence: str) -> None:
+    """Prints one sentence about a user's mistake on standard error.
+
+    Args:
+        prog: What the user typed, such as `"dropzoo finetune"`.
+        sentence: What is wrong. Where it already opens with the verb
+            (`"finetune: ..."`), the verb is not said twice.
+    """
+    verb = prog.split()[-1]
+    sentence = " ".join(sentence.split()).removeprefix(f"{verb}: ")
+    print(f"{prog}: {sentence}", file=sys.stderr)
+
+
+def _read_words(unchecked, argv, prog, description):
+    """Lets tyro read the words; rephrases its complaint in one sentence."""
+    stderr = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(stderr):
+            return tyro.cli(
+                unchecked,
+                args=argv,
+                prog=prog,
+                description=description,
+                return_unknown_args=True,
+            )
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+    return _refuse(prog, _read_box(stderr.getvalue()))
+
+
+def _read_box(box: str) -> str:
+    """Returns the first paragraph inside the box that tyro draws."""
+    lines = Text.from_ansi(box).plain.splitlines()
+    rows = ["" if set(line) <= BORDER else line.strip("│ ") for line in lines]
+    paragraphs = itertools.groupby(rows[1:], key=bool)
+    return next(" ".join(rows) for is_text, rows in paragraphs if is_text)
+
+
+def _name_unknown(words: Sequence[str], config_class: type) -> str:
+    """Says which word was not understood, with the closest options."""
+    word = words[0].split("=")[0]
+    if not word.startswith("-"):
+        return f"unexpected argument {word!r}"
+    options = [
+        "--" + field.name.replace("_", "-")
+        for field in dataclasses.fields(config_class)
+    ]
+    close = difflib.get_close_matches(word, options)
+    meant = " or ".join(f"`{option}`" for option in close)
+    return f"no option `{word}`" + (f"; did you mean {meant}?" if close else "")
+
+
+def _refuse(prog: str, sentence: str) -> NoReturn:
+    end = "" if sentence.endswith((".", "?")) else "."
+    complain(prog, f"{sentence}{end} See `{prog} --help`.")
+    raise SystemExit(2)
