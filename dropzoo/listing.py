@@ -1,0 +1,92 @@
+"""`dropzoo list [PATTERN]`: the models of the zoo, one a line."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from dropzoo.info import describe
+from dropzoo.models import list_models, model_info
+from dropzoo.models.spec import ModelSpec
+from dropzoo.recipes.options import parse
+
+PLAIN_WIDTH = 200  # columns of a line that goes to a file or a pipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of `dropzoo list`."""
+
+    pattern: tyro.conf.Positional[str] = "*"
+    """Shell pattern of the names, such as 'efficientnet*'."""
+
+    pretrained: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only models that have trained weights."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON instead of a table."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the models whose name matches a pattern.
+
+    Args:
+        argv: Words of the command line after the verb. `None` reads
+            `sys.argv[1:]`.
+
+    Returns:
+        0, the exit status.
+
+    Raises:
+        ValueError: When no model matches.
+    """
+    config = parse(
+        Config,
+        argv,
+        prog="dropzoo list",
+        description="List the models of the zoo.",
+    )
+    names = list_models(config.pattern, pretrained=config.pretrained or None)
+    if not names:
+        raise ValueError(
+            "list: `pattern` must match a model. "
+            f"Received: pattern={config.pattern!r}; "
+            f"try '*{config.pattern.strip('*')}*', or no pattern for all."
+        )
+    specs = [model_info(name) for name in names]
+    if config.json:
+        print(json.dumps([describe(spec) for spec in specs], indent=2))
+    else:
+        _print_table(specs)
+    return 0
+
+
+def _print_table(specs: Sequence[ModelSpec]) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("parameters", justify="right")
+    table.add_column("input", justify="right")
+    table.add_column("weights")
+    table.add_column("top-1", justify="right")
+    table.add_column("licence")
+    for spec in specs:
+        table.add_row(*_row(spec))
+    console.print(table)
+
+
+def _row(spec: ModelSpec) -> tuple[str, ...]:
+    size = f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px"
+    if not spec.weights:
+        return spec.name, *size, "-", "-", "-"
+    weights = spec.weights[0]  # the recommended
+    installed = "" if weights.find_file() else " (not installed)"
+    reported = weights.accuracy_reported
+    accuracy = "-" if reported is None else f"{reported:.1%}"
+    return spec.name, *size, weights.tag + installed, accuracy, weights.licence
