@@ -1,0 +1,10 @@
+from .catalogue import create_model as create_model
+from .catalogue import list_models as list_models
+from .catalogue import model_info as model_info
+from .folding import fold_batch_normalization as fold_batch_normalization
+from .freezing import freeze as freeze
+from .freezing import trainable_report as trainable_report
+from .freezing import unfreeze as unfreeze
+from .spec import ModelSpec as ModelSpec
+from .spec import Preprocessing as Preprocessing
+from .spec import Weights as Weights

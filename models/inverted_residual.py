@@ -1,0 +1,118 @@
+"""The inverted residual block, shared by the mobile networks."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dropzoo.models.seeds import layer_seed
+
+
+@dataclass(frozen=True)
+class MobileStyle:
+    """How a family of mobile networks normalises and pads.
+
+    Args:
+        momentum: Momentum of the BatchNorm statistics.
+        epsilon: Epsilon of BatchNorm.
+        padding: `"same"` pads as TensorFlow does, at the end first; `"torch"`
+            pads equally on all sides.
+    """
+
+    momentum: float
+    epsilon: float
+    padding: Literal["same", "torch"]
+
+    def norm(self, x, name: str) -> Any:
+        from keras import layers
+
+        return layers.BatchNormalization(
+            momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_bn"
+        )(x)
+
+    def norm_relu6(self, x, name: str) -> Any:
+        from keras import layers
+
+        return layers.ReLU(6.0, name=f"{name}_relu")(self.norm(x, name))
+
+    def pad(self, x, kernel_size: int, name: str) -> tuple[Any, str]:
+        """The padded map, and what is left for the convolution to pad."""
+        from keras import layers
+
+        if self.padding == "same":
+            return x, "same"
+        margin = kernel_size // 2
+        return layers.ZeroPadding2D(margin, name=f"{name}_pad")(x), "valid"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One inverted residual: its name, shape and rate of being dropped."""
+
+    name: str
+    kernel_size: int
+    strides: int
+    expansion: int
+    filters: int
+    drop_rate: float = 0.0
+
+
+def stem(x, style: MobileStyle) -> Any:
+    """The first convolution: half the resolution, 32 filters."""
+    from keras import layers
+
+    x, padding = style.pad(x, 3, "stem")
+    x = layers.Conv2D(
+        32, 3, 2, padding=padding, use_bias=False, name="stem_conv"
+    )(x)
+    return style.norm_relu6(x, "stem")
+
+
+def inverted_residual(
+    x, block: Block, style: MobileStyle, seed: int | None
+) -> Any:
+    """Expands, filters each channel, projects; adds the input where it fits.
+
+    Reference: Sandler et al., "MobileNetV2", 2018, figure 4.
+    """
+    from keras import layers
+
+    from dropzoo.layers import StochasticDepth
+
+    name, shortcut = block.name, x  # (batch, height, width, channels)
+    if block.expansion != 1:
+        x = layers.Conv2D(
+            block.expansion * x.shape[-1],
+            1,
+            use_bias=False,
+            name=f"{name}_expand_conv",
+        )(x)
+        x = style.norm_relu6(x, f"{name}_expand")
+    x, padding = style.pad(x, block.kernel_size, name)
+    x = layers.DepthwiseConv2D(
+        block.kernel_size,
+        block.strides,
+        padding,
+        use_bias=False,
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = style.norm_relu6(x, f"{name}_depthwise")
+    x = layers.Conv2D(
+        block.filters, 1, use_bias=False, name=f"{name}_project_conv"
+    )(x)
+    x = style.norm(x, f"{name}_project")
+    if block.strides != 1 or shortcut.shape[-1] != block.filters:
+        return x
+    if block.drop_rate:
+        drop = f"{name}_drop"
+        x = StochasticDepth(
+            block.drop_rate, seed=layer_seed(seed, drop), name=drop
+        )(x)
+    return layers.Add(name=f"{name}_add")([shortcut, x])
+
+
+def pooled_features(x, style: MobileStyle) -> Any:
+    """The last convolution to 1280 filters, averaged over the map."""
+    from keras import layers
+
+    x = layers.Conv2D(1280, 1, use_bias=False, name="head_conv")(x)
+    x = style.norm_relu6(x, "head")
+    return layers.GlobalAveragePooling2D(name="features")(x)  # (batch, 1280)

