@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -17,7 +17,7 @@ from dropzoo.recipes.options import parse
 class Config:
     """Options of `dropzoo info`."""
 
-    name: tyro.conf.Positional[str]
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Name of a model; `dropzoo list` shows them all."""
 
     json: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -47,14 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.json:
         print(json.dumps(describe(spec), indent=2))
         return 0
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(spec.name, style="bold")
-    for label, value in _facts(spec):
-        console.print(f"  {label:14}{value}")
-    for weights in spec.weights:
-        console.print(f"\n{spec.name}.{weights.tag}", style="bold")
-        for label, value in _weights_facts(weights):
-            console.print(f"  {label:14}{value}")
+    print(_render(spec), end="")
     return 0
 
 
@@ -84,6 +77,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _render(spec: ModelSpec) -> str:
+    sections = [(spec.name, _facts(spec))]
+    for weights in spec.weights:
+        title = f"\n{spec.name}.{weights.tag}"
+        sections.append((title, _weights_facts(weights)))
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with console.capture() as text:
+        for title, facts in sections:
+            console.print(title, style="bold")
+            for label, value in facts:
+                console.print(f"  {label:14}{value}")
+    return text.get()
 
 
 def _facts(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from typing import Annotated
 
 import tyro
 from rich import box
@@ -21,7 +22,9 @@ PLAIN_WIDTH = 200  # columns of a line that goes to a file or a pipe
 class Config:
     """Options of `dropzoo list`."""
 
-    pattern: tyro.conf.Positional[str] = "*"
+    pattern: Annotated[
+        tyro.conf.Positional[str], tyro.conf.arg(metavar="PATTERN")
+    ] = "*"
     """Shell pattern of the names, such as 'efficientnet*'."""
 
     pretrained: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -78,7 +81,10 @@ def _print_table(specs: Sequence[ModelSpec]) -> None:
     table.add_column("licence")
     for spec in specs:
         table.add_row(*_row(spec))
-    console.print(table)
+    # Printed by `print`: rich would end the program at a closed pipe.
+    with console.capture() as text:
+        console.print(table)
+    print(text.get(), end="")
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:

@@ -10,18 +10,17 @@ Every verb reads its options here, so that a mistake looks the same everywhere:
 import contextlib
 import dataclasses
 import difflib
+import functools
 import io
 import itertools
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn, TypeVar
 
 import tyro
-from rich.text import Text
 
 ConfigT = TypeVar("ConfigT")
-
-BORDER = set("╭╮╰╯│─- ")
 
 
 def parse(
@@ -86,27 +85,42 @@ def complain(prog: str, sentence: str) -> None:
 
 def _read_words(unchecked, argv, prog, description):
     """Lets tyro read the words; rephrases its complaint in one sentence."""
-    stderr = io.StringIO()
+    read = functools.partial(
+        tyro.cli,
+        unchecked,
+        args=argv,
+        prog=prog,
+        description=description,
+        return_unknown_args=True,
+    )
+    printed = io.StringIO()
     try:
-        with contextlib.redirect_stderr(stderr):
-            return tyro.cli(
-                unchecked,
-                args=argv,
-                prog=prog,
-                description=description,
-                return_unknown_args=True,
-            )
+        with _unwrapped(), contextlib.redirect_stdout(printed):
+            with contextlib.redirect_stderr(printed):
+                return read()
     except SystemExit as stop:
-        if not stop.code:  # --help
-            raise
-    return _refuse(prog, _read_box(stderr.getvalue()))
+        if not stop.code:  # --help: once more, for the user's own terminal
+            read()
+    return _refuse(prog, _read_box(printed.getvalue()))
+
+
+@contextlib.contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Keeps tyro from breaking its sentences at the terminal's edge."""
+    columns = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "10000"
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if columns is not None:
+            os.environ["COLUMNS"] = columns
 
 
 def _read_box(box: str) -> str:
-    """Returns the first paragraph inside the box that tyro draws."""
-    lines = Text.from_ansi(box).plain.splitlines()
-    rows = ["" if set(line) <= BORDER else line.strip("│ ") for line in lines]
-    paragraphs = itertools.groupby(rows[1:], key=bool)
+    """Returns the first paragraph under the title of tyro's message."""
+    rows = [line.strip().rstrip("-") for line in box.splitlines()[1:]]
+    paragraphs = itertools.groupby(rows, key=bool)
     return next(" ".join(rows) for is_text, rows in paragraphs if is_text)
 
 

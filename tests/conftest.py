@@ -1,0 +1,59 @@
+"""What every test stands on: own folders, fixed seeds, no network.
+
+The environment is set at import, before any test imports TensorFlow; child
+processes inherit it.
+"""
+
+import atexit
+import os
+import random
+import shutil
+import socket
+import sys
+import tempfile
+
+import numpy as np
+import pytest
+
+HOME = tempfile.mkdtemp(prefix="dropzoo-tests-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+
+os.environ.update(
+    HOME=HOME,
+    XDG_CACHE_HOME=os.path.join(HOME, ".cache"),
+    KERAS_HOME=os.path.join(HOME, ".keras"),
+    TFDS_DATA_DIR=os.path.join(HOME, "tensorflow_datasets"),
+    MPLCONFIGDIR=os.path.join(HOME, "matplotlib"),
+    MPLBACKEND="Agg",
+    TF_CPP_MIN_LOG_LEVEL="2",
+    # Nothing listens there: what asks the network in a child process fails.
+    http_proxy="http://127.0.0.1:9",
+    https_proxy="http://127.0.0.1:9",
+)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    """Gives every test the same random streams, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Refuses connections to anything but this machine."""
+    connect = socket.socket.connect
+
+    def connect_locally(self, address):
+        is_local = self.family == socket.AF_UNIX or address[0] in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        )
+        if not is_local:
+            raise OSError(f"a test asked the network for {address!r}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)
