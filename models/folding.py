@@ -39,7 +39,7 @@ def fold_batch_normalization(model: "keras.Model") -> "keras.Model":
     """
     import keras
 
-    if not isinstance(model, keras.models.Functional):
+    if isinstance(model, keras.Sequential) or not hasattr(model, "operations"):
         raise ValueError(
             "fold_batch_normalization: `model` must be a functional "
             f"keras.Model. Received: {type(model).__name__}"

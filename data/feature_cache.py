@@ -1,0 +1,106 @@
+"""Keeps the features of frozen networks on disk between runs.
+
+Features are a function of the images and of the network. The name of a cached
+file is a digest of both, so that a changed image, backbone, weight, size or
+preprocessing simply has another name.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dropzoo.models.atomic_write import atomic_write
+from dropzoo.models.cache_folder import cache_folder
+
+if TYPE_CHECKING:
+    import keras
+
+FORMAT = "1"  # to be raised when the same inputs give other features
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of images in a file of little-endian float32.
+
+    Args:
+        path: The file.
+        shape: `(images, views, channels)`.
+        reused: Whether the file was there before.
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    reused: bool
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the features in memory."""
+        return 4 * int(np.prod(self.shape))
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Reads a run of images, `(stop - start, views, channels)`."""
+        images, views, channels = self.shape
+        stop = images if stop is None else min(stop, images)
+        row = views * channels
+        flat = np.fromfile(
+            self.path, "<f4", (stop - start) * row, offset=4 * start * row
+        )
+        return flat.reshape(-1, views, channels)
+
+    def batches(self, size: int = 256) -> Iterator[np.ndarray]:
+        """Reads all images, some at a time."""
+        for start in range(0, self.shape[0], size):
+            yield self.read(start, start + size)
+
+
+def identify_backbone(model: "keras.Model") -> str:
+    """A digest of all that decides a network's features.
+
+    It covers the architecture, the input size, the preprocessing and every
+    weight.
+
+    Returns: 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(FORMAT.encode())
+    digest.update(json.dumps(model.get_config(), sort_keys=True).encode())
+    for weight in model.get_weights():
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()
+
+
+def cached_features(
+    backbone: str,
+    image_digests: Sequence[str],
+    views: Sequence[str],
+    channels: int,
+    compute: Callable[[], Iterable[np.ndarray]],
+) -> Features:
+    """Finds the features of some images, or computes and keeps them.
+
+    Args:
+        backbone: From `identify_backbone`.
+        image_digests: Digest of each image, in order.
+        views: Names of the fixed views of each image, such as `"mirror"`.
+        channels: Number of features of a view.
+        compute: Gives the features batch by batch, each
+            `(batch, views, channels)`; called only where they are not cached.
+
+    Returns: The features, on disk.
+    """
+    digest = hashlib.sha256(backbone.encode())
+    for part in (*views, *image_digests):
+        digest.update(str(part).encode())
+    path = cache_folder("features") / f"{digest.hexdigest()}.f32"
+    shape = (len(image_digests), len(views), channels)
+    found = Features(path, shape, reused=True)
+    if path.is_file() and path.stat().st_size == found.num_bytes:
+        return found
+    with atomic_write(path) as part, part.open("wb") as file:
+        for batch in compute():
+            file.write(np.ascontiguousarray(batch, "<f4").tobytes())
+    return Features(path, shape, reused=False)

@@ -1,0 +1,112 @@
+"""Streams images from a source to a network, one batch at a time."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from dropzoo.data.augmentation import Augmentation
+from dropzoo.data.examples import Examples
+from dropzoo.models.preprocessing import resizing
+
+Size = tuple[int, int]
+
+
+def evaluation_batches(
+    examples: Examples, size: Size, *, batch_size: int = 32
+) -> tf.data.Dataset:
+    """Images in the order of the split, once.
+
+    Args:
+        examples: The images.
+        size: `(height, width)` that the network takes, in pixels.
+        batch_size: Images in a batch; the last may be smaller.
+
+    Returns: Batches `(images, labels)`: uint8 `(batch, height, width, 3)`,
+        resized by the rule of the saved model, and int32 `(batch,)`.
+    """
+    read = _reader(examples, size)
+    return (
+        tf.data.Dataset.range(len(examples))
+        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size)
+        .prefetch(2)
+    )
+
+
+def training_batches(
+    examples: Examples,
+    size: Size,
+    *,
+    batch_size: int,
+    augmentation: Augmentation,
+    seed: int,
+    epochs: range,
+) -> tf.data.Dataset:
+    """Shuffled, augmented images, epoch after epoch.
+
+    Order and augmentation follow from `(seed, epoch, position)` alone: a run
+    that starts at a later epoch sees what an uninterrupted one sees there.
+
+    Args:
+        examples: The images.
+        size: `(height, width)` that the network takes, in pixels.
+        batch_size: Images in a batch. The remainder of an epoch is left out;
+            it is another one in each epoch.
+        augmentation: What to do to each image.
+        seed: The run's seed.
+        epochs: Which epochs to give, such as `range(3, 10)`.
+
+    Returns: Batches `(images, labels)`, `steps_per_epoch` of them per epoch.
+    """
+    read = _reader(examples, size)
+    used = steps_per_epoch(len(examples), batch_size) * batch_size
+
+    def one_epoch(epoch):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(len(examples), dtype="int64"),
+            seed=tf.stack([tf.constant(seed, "int64"), epoch]),
+        )
+        return tf.data.Dataset.from_tensor_slices(order[:used]).map(
+            lambda index: (epoch, index)
+        )
+
+    def change(epoch, index):
+        image, label = read(index)
+        start = tf.random.experimental.stateless_fold_in(
+            tf.stack([tf.constant(seed, "int64"), epoch]), index
+        )
+        return augmentation(image, tf.cast(start, "int32")), label
+
+    return (
+        tf.data.Dataset.range(epochs.start, epochs.stop)
+        .flat_map(one_epoch)
+        .map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(2)
+    )
+
+
+def steps_per_epoch(num_images: int, batch_size: int) -> int:
+    """Whole batches in an epoch, at least one where there are images.
+
+    Raises: ValueError when there are fewer images than one batch.
+    """
+    if num_images < batch_size:
+        raise ValueError(
+            "training_batches: `batch_size` must not exceed the number of "
+            f"training images. Received: batch_size={batch_size} for "
+            f"{num_images} images"
+        )
+    return num_images // batch_size
+
+
+def _reader(examples: Examples, size: Size) -> Callable:
+    resize = resizing(*size)
+    labels = tf.constant(examples.labels, "int32")
+
+    def read(index):
+        image = tf.numpy_function(examples.read, [index], tf.uint8)
+        image.set_shape((None, None, 3))
+        return resize(image), labels[index]
+
+    return read

@@ -1,0 +1,64 @@
+"""Runs a frozen network once over images and keeps what comes out."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dropzoo.data.examples import Examples
+from dropzoo.data.feature_cache import (
+    Features,
+    cached_features,
+    identify_backbone,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+
+def extract_features(
+    backbone: "keras.Model",
+    examples: Examples,
+    *,
+    mirrored: bool,
+    batch_size: int = 32,
+    progress: Callable[[int], None] = lambda images: None,
+) -> Features:
+    """Features of every image, from the cache where it has them.
+
+    Args:
+        backbone: A model from raw RGB to pooled features
+            `(batch, channels)`, such as `create_model(name, num_classes=0)`.
+        examples: The images.
+        mirrored: Whether each photo's mirror image is a second view.
+        batch_size: Images that go through the network at once.
+        progress: Called with the number of images after each batch.
+
+    Returns: Features of shape `(images, views, channels)`, on disk.
+    """
+    views = ("photo", "mirror") if mirrored else ("photo",)
+    return cached_features(
+        identify_backbone(backbone),
+        examples.digests,
+        views,
+        backbone.output_shape[-1],
+        lambda: _compute(backbone, examples, views, batch_size, progress),
+    )
+
+
+def _compute(
+    backbone, examples: Examples, views, batch_size, progress
+) -> Iterator[np.ndarray]:
+    from dropzoo.data.pipeline import evaluation_batches
+
+    height, width = backbone.input_shape[1:3]
+    for images, _ in evaluation_batches(
+        examples, (height, width), batch_size=batch_size
+    ):
+        images = np.asarray(images)  # (batch, height, width, 3)
+        seen = [images, images[:, :, ::-1]][: len(views)]
+        yield np.stack(
+            [np.asarray(backbone.predict_on_batch(view)) for view in seen],
+            axis=1,
+        )
+        progress(len(images))
