@@ -5,3 +5,5 @@ from . import layers as layers
 from . import models as models
 from . import recipes as recipes
 from . import schedules as schedules
+
+__version__: str

@@ -73,9 +73,8 @@ def _dispatch(words: list[str]) -> int:
             return 0
         case [verb, *options] if verb in VERBS:
             return _run(verb, options)
-        case [word, *_]:
-            print(_unknown(word), file=sys.stderr)
-            return 2
+    print(_unknown(words[0]), file=sys.stderr)
+    return 2
 
 
 def _run(verb: str, options: list[str]) -> int:
