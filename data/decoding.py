@@ -130,6 +130,8 @@ def decode(content: bytes) -> Decoded:
         ) from None
     except Exception as error:
         # Pillow's readers raise nearly anything on a damaged file.
+        if "truncated" in str(error).lower():
+            raise ImageError("it is truncated: its end is missing") from error
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ImageError(f"it cannot be decoded: {reason}") from error
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 SHOWN = 5  # names listed before "and N more"
+MANY = 20  # different reasons listed before the rest is summed up
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,13 @@ class Findings:
             f"{self.source}: {len(self.class_names)} classes, "
             + ", ".join(self._split_texts()),
             f"image sizes: width {self.widths}; height {self.heights}",
+            self._class_line(),
             *self._duplicate_lines(),
             *self._rejection_lines(),
-            *(f"{n} images: {what}" for what, n in self.changes.items()),
+            *(
+                f"{counted(n, 'image')}: {what}"
+                for what, n in self.changes.items()
+            ),
             *self._ignored_lines(),
             *self.notes,
             *(f"warning: {warning}" for warning in self.warnings),
@@ -108,15 +113,34 @@ class Findings:
     def _split_texts(self) -> Iterable[str]:
         for split, counts in self.counts.items():
             origin = "made here" if split in self.made_splits else "given"
+            if split == "train" and self.made_splits:
+                origin = "the rest"
             yield f"{sum(counts):,} {split} ({origin})"
+
+    def _class_line(self) -> str:
+        counts = self.counts["train"]
+        fewest, most = min(counts), max(counts)
+        if fewest == most:
+            return f"training images per class: {fewest:,}"
+        rarest = self.class_names[counts.index(fewest)]
+        commonest = self.class_names[counts.index(most)]
+        return (
+            f"training images per class: {fewest:,} ('{rarest}') to "
+            f"{most:,} ('{commonest}')"
+        )
 
     def _duplicate_lines(self) -> list[str]:
         places: dict[str, list[str]] = {}
         for copy in self.duplicates:
-            place = f"from {copy.split}, a copy stays in {copy.kept_split}"
+            stays = (
+                "there"
+                if copy.split == copy.kept_split
+                else (f"in {copy.kept_split}")
+            )
+            place = f"dropped from {copy.split}, a copy stays {stays}"
             places.setdefault(place, []).append(copy.name)
         return [
-            f"{len(names):,} exact duplicates dropped {place}: "
+            f"{counted(len(names), 'exact duplicate')} {place}: "
             + join_names(names)
             for place, names in places.items()
         ]
@@ -125,16 +149,20 @@ class Findings:
         reasons: dict[str, list[str]] = {}
         for rejection in self.rejected:
             reasons.setdefault(rejection.reason, []).append(rejection.name)
-        return [
-            f"{len(names):,} rejected because {reason}: " + join_names(names)
+        lines = [
+            f"{len(names):,} rejected because {reason}: {join_names(names)}"
             for reason, names in reasons.items()
         ]
+        hidden = sum(map(len, list(reasons.values())[MANY:]))
+        rest = [f"{hidden:,} more rejected for other reasons"] if hidden else []
+        return lines[:MANY] + rest
 
     def _ignored_lines(self) -> list[str]:
         if not self.ignored:
             return []
-        kinds = ", ".join(f"{n} {kind}" for kind, n in self.ignored.items())
-        return [f"{sum(self.ignored.values()):,} files ignored: {kinds}"]
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.ignored.items())
+        total = sum(self.ignored.values())
+        return [f"{counted(total, 'file')} ignored: {kinds}"]
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -142,6 +170,11 @@ def join_names(names: Iterable[str]) -> str:
     listed = list(names)
     rest = f" and {len(listed) - SHOWN:,} more" if len(listed) > SHOWN else ""
     return ", ".join(f"'{name}'" for name in listed[:SHOWN]) + rest
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns "1 image" or "1,200 images"."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _as_json(value: Any) -> Any:

@@ -20,7 +20,7 @@ from .collection import (
     printable,
 )
 from .decoding import read_image_file
-from .findings import Rejection, join_names
+from .findings import Rejection, counted, join_names
 
 # Kinds that are not read, such as HEIC, are listed so that they are counted
 # as rejected images, not as files that have nothing to do with images.
@@ -130,7 +130,7 @@ def _split_folders(root: Path, found: _Found) -> list[tuple[str, str]]:
         )
     if others:
         found.warnings.append(
-            f"{join_names(others)} stand beside the splits and are ignored"
+            f"ignored, because beside the splits: {join_names(others)}"
         )
     return list(zip(splits, named, strict=True))
 
@@ -164,8 +164,8 @@ def _folders_in(
     if loose and count_loose:
         found.ignored["images outside any class folder"] += loose
         found.warnings.append(
-            f"{loose} images lie in '{printable(folder) or root}' itself, "
-            "outside any class folder, and are ignored"
+            f"{counted(loose, 'image')} directly in "
+            f"'{printable(folder) or root}', outside any class folder: ignored"
         )
     return folders
 

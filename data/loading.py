@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .collection import Collection
+from .csv_table import collect_csv
 from .decode_check import check_images
 from .digits import collect_digits
 from .folder import collect_folder
 from .groceries import collect_groceries
 from .image_data import ImageData
+from .npz import collect_npz
 from .selection import Selection
+from .tfds import collect_tfds
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ SOURCES: dict[str, Source] = {
     "groceries": Source(collect_groceries),
     "digits": Source(collect_digits),
     "folder": Source(collect_folder, "PATH"),
+    "npz": Source(collect_npz, "FILE"),
+    "csv": Source(collect_csv, "FILE"),
+    "tfds": Source(collect_tfds, "NAME", needs_data_dir=True),
 }
 
 
