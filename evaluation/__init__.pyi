@@ -8,3 +8,7 @@ from .reliability import (
     expected_calibration_error as expected_calibration_error,
 )
 from .reliability import reliability_bins as reliability_bins
+from .report import write_report as write_report
+from .report_content import Comparison as Comparison
+from .report_content import DataSummary as DataSummary
+from .report_content import ReportContent as ReportContent

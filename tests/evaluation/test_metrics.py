@@ -4,8 +4,9 @@ import math
 import numpy as np
 import pytest
 import sklearn.metrics
-from dropzoo.evaluation import evaluate_probabilities
 from scipy.stats import norm
+
+from dropzoo.evaluation import evaluate_probabilities
 
 NAMES = ["apple", "banana", "cherry", "date", "elder", "fig", "grape"]
 

@@ -1,4 +1,5 @@
 import numpy as np
+
 from dropzoo.evaluation import confident_mistakes
 
 PROBABILITIES = np.array(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from dropzoo.evaluation import (
     ReliabilityBin,
     expected_calibration_error,
