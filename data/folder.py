@@ -78,7 +78,7 @@ def collect_folder(path: str) -> Collection:
     if not found.paths:
         raise ValueError(
             f"load: '{path}' must hold a sub-folder of images for each class. "
-            "Received: no image file in any sub-folder"
+            f"Received: {_what_came_instead(found)}"
         )
     labels, class_names = encode_labels(found.classes)
     _warn_of_empty_classes(found)
@@ -94,6 +94,13 @@ def collect_folder(path: str) -> Collection:
         ignored=found.ignored,
         warnings=found.warnings,
     )
+
+
+def _what_came_instead(found: _Found) -> str:
+    if found.rejected:
+        first = found.rejected[0]
+        return f"'{first.name}', rejected because {first.reason}"
+    return "no image file in any sub-folder"
 
 
 def _existing_folder(path: str) -> Path:
@@ -112,7 +119,8 @@ def _existing_folder(path: str) -> Path:
 
 def _split_folders(root: Path, found: _Found) -> list[tuple[str, str]]:
     """Returns (split, folder relative to the root), or the root alone."""
-    names = _folders_in(root, "", found)
+    listing = _Found()  # counted below, or with the classes
+    names = _folders_in(root, "", listing)
     named = [name for name in names if name.lower() in SPLIT_FOLDERS]
     splits = [SPLIT_FOLDERS[name.lower()] for name in named]
     if named and len(named) == len(names) and TRAIN not in splits:
@@ -128,6 +136,7 @@ def _split_folders(root: Path, found: _Found) -> list[tuple[str, str]]:
             f"load: '{root}' must name each split once. Received: "
             f"{join_names(named)}"
         )
+    found.ignored += listing.ignored
     if others:
         found.warnings.append(
             f"ignored, because beside the splits: {join_names(others)}"

@@ -73,8 +73,11 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
             f"load: there is no file '{file}'; check the path"
         )
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in wanted & {*archive.files}}
+        # Opened here: np.load leaves a damaged file open.
+        with file.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            found = wanted.intersection(archive.files)
+            return {name: _array(archive[name]) for name in found}
     except OSError as error:
         if error.errno is None:  # not from the system: damaged content
             raise _unreadable(file, error) from error
@@ -92,6 +95,13 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
         zlib.error,
     ) as error:
         raise _unreadable(file, error) from error
+
+
+def _array(member: np.ndarray | bytes) -> np.ndarray:
+    """Refuses members that are no arrays, which NumPy hands over as bytes."""
+    if not isinstance(member, np.ndarray):
+        raise TypeError("a member is not an array")
+    return member
 
 
 def _unreadable(file: Path, error: Exception) -> ValueError:
