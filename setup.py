@@ -23,5 +23,4 @@ setup(
         "dropzoo": "dropzoo",
         **{f"dropzoo.{folder}": folder for folder in FOLDERS},
     },
-    package_data={"": ["*.pyi", "py.typed"]},
 )

@@ -98,7 +98,7 @@ def test_an_editable_install_finds_every_folder(source_tree, tmp_path):
     # -S: the dropzoo that this interpreter has installed stays out of it.
     source = (
         "import importlib, site, sys\n"
-        f"sys.path.append({sysconfig.get_path('purelib')!r})\n"
+        f"sys.path += [{str(tmp_path)!r}, {sysconfig.get_path('purelib')!r}]\n"
         f"site.addsitedir({str(tmp_path)!r})\n"
         f"for name in {['dropzoo.cli', *modules]!r}:\n"
         "    print(importlib.import_module(name).__file__)"
