@@ -99,6 +99,11 @@ SHIPPED = [*PACKAGE, *files_of("dropzoo"), ROOT / "setup.py"]
 EVERYTHING = [*SHIPPED, *files_of("tests", "benchmarks", "tools", ".ci")]
 
 
+def test_every_folder_of_the_package_has_a_place():
+    folders = {stub.parent.name for stub in ROOT.glob("*/__init__.pyi")}
+    assert folders == {*MAY_IMPORT, "dropzoo"}
+
+
 @by_path(PACKAGE)
 def test_imports_point_downwards(path):
     assert upward_imports(read(ROOT / path), path.split("/")[0]) == []

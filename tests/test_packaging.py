@@ -12,15 +12,7 @@ import pytest
 import dropzoo
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE_FOLDERS = (
-    "layers",
-    "schedules",
-    "models",
-    "callbacks",
-    "data",
-    "evaluation",
-    "recipes",
-)
+FOLDERS = sorted(stub.parent.name for stub in ROOT.glob("*/__init__.pyi"))
 BUILD_FILES = ("setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -29,7 +21,7 @@ def source_tree(tmp_path_factory):
     """A copy of the sources: builds leave files behind."""
     tree = tmp_path_factory.mktemp("source")
     caches = shutil.ignore_patterns("__pycache__")
-    for folder in ("dropzoo", "tests", *SOURCE_FOLDERS):
+    for folder in ("tests", *FOLDERS):
         shutil.copytree(ROOT / folder, tree / folder, ignore=caches)
     for name in BUILD_FILES:
         shutil.copy(ROOT / name, tree)
@@ -54,7 +46,7 @@ def wheel(source_tree, tmp_path_factory):
 def test_every_file_of_the_package_is_in_the_wheel(wheel, source_tree):
     mounted = {
         "/".join(("dropzoo",) * (folder != "dropzoo") + path.parts)
-        for folder in ("dropzoo", *SOURCE_FOLDERS)
+        for folder in FOLDERS
         for path in relative_files(source_tree / folder, source_tree)
     }
     packaged = {
@@ -94,13 +86,14 @@ def test_an_editable_install_finds_every_folder(source_tree, tmp_path):
         + ["--editable", source_tree],
         check=True,
     )
-    modules = [f"dropzoo.{folder}" for folder in SOURCE_FOLDERS]
+    folders = [folder for folder in FOLDERS if folder != "dropzoo"]
+    modules = ["dropzoo.cli", *(f"dropzoo.{folder}" for folder in folders)]
     # -S: the dropzoo that this interpreter has installed stays out of it.
     source = (
         "import importlib, site, sys\n"
         f"sys.path += [{str(tmp_path)!r}, {sysconfig.get_path('purelib')!r}]\n"
         f"site.addsitedir({str(tmp_path)!r})\n"
-        f"for name in {['dropzoo.cli', *modules]!r}:\n"
+        f"for name in {modules!r}:\n"
         "    print(importlib.import_module(name).__file__)"
     )
     run = subprocess.run(
@@ -111,5 +104,5 @@ def test_an_editable_install_finds_every_folder(source_tree, tmp_path):
     )
     assert run.stdout.split() == [
         str(source_tree / "dropzoo" / "cli.py"),
-        *(str(source_tree / f / "__init__.py") for f in SOURCE_FOLDERS),
+        *(str(source_tree / f / "__init__.py") for f in folders),
     ], run.stderr
