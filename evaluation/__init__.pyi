@@ -1,3 +1,4 @@
+from .data_summary import DataSummary as DataSummary
 from .metrics import ClassScores as ClassScores
 from .metrics import Metrics as Metrics
 from .metrics import evaluate_probabilities as evaluate_probabilities
@@ -10,5 +11,5 @@ from .reliability import (
 from .reliability import reliability_bins as reliability_bins
 from .report import write_report as write_report
 from .report_content import Comparison as Comparison
-from .report_content import DataSummary as DataSummary
 from .report_content import ReportContent as ReportContent
+from .features import extract_features as extract_features

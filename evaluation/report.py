@@ -74,6 +74,13 @@ def _check(content: ReportContent) -> None:
             f"Received: {num_classes} names for "
             f"{len(content.metrics.per_class)} classes"
         )
+    for split, counts in content.data.counts.items():
+        if len(counts) != num_classes:
+            raise ValueError(
+                "write_report: `data.counts` must count every class. "
+                f"Received: {len(counts)} counts in {split!r} for "
+                f"{num_classes} classes"
+            )
     comparison = content.comparison
     if comparison and comparison.kept not in comparison.scores:
         raise ValueError(

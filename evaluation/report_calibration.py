@@ -8,7 +8,7 @@ from .metrics import Metrics
 from .reliability import ReliabilityBin
 from .report_content import ReportContent
 from .report_markup import element
-from .report_numbers import percent
+from .report_numbers import percent, percent_tick
 from .report_plot import Plot
 from .report_tables import Cell, folded_table, heading_cell, legend
 
@@ -60,20 +60,16 @@ def _diagram(metrics: Metrics) -> Element:
         strip.picture(
             "Share of right predictions by stated confidence. The table "
             "beside this diagram has the numbers.",
-            plot.vertical_axis(_whole_percent),
+            plot.vertical_axis(percent_tick),
             [_bars(plot, b) for b in filled],
             plot.path([(0.0, 0.0), (1.0, 1.0)], "diagonal"),
             [
                 strip.bar((b.low, b.high), (0, b.count), "area often")
                 for b in filled
             ],
-            strip.horizontal_axis("stated confidence", _whole_percent),
+            strip.horizontal_axis("stated confidence", percent_tick),
         ),
     )
-
-
-def _whole_percent(share: float) -> str:
-    return percent(share, 0)
 
 
 def _bars(plot: Plot, b: ReliabilityBin) -> list[Element]:

@@ -5,26 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .data_summary import DataSummary
 from .metrics import Metrics
 from .mistakes import Mistake
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What was found in the data.
-
-    Attributes:
-        lines: Sentences, such as what was dropped and why.
-        facts: Names and values, such as the sizes of the images.
-        counts: Number of images by split and class name, splits in the order
-            in which they are shown.
-        rejected: Pairs of a file's name and the reason.
-    """
-
-    lines: Sequence[str] = ()
-    facts: Mapping[str, object] = field(default_factory=dict)
-    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    rejected: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
+from .data_summary import DataSummary
 from .report_content import ReportContent
 from .report_markup import element
 from .report_tables import (
@@ -17,14 +18,13 @@ from .report_tables import (
 # A report stays a page, whatever a folder holds.
 MOST_REJECTED = 500
 
+SPLITS = {"train": "Training", "validation": "Validation", "test": "Test"}
+
 
 def data_section(content: ReportContent) -> list[Element]:
     """Shows sentences, facts, images per class and what was rejected."""
     data = content.data
-    told = [
-        *(element("p", line) for line in data.lines),
-        *([facts(data.facts)] if data.facts else []),
-    ]
+    told = _told(data)
     blocks = [element("div", told)] if told else []
     if data.counts:
         blocks.append(_counts(data.counts, content.class_names))
@@ -34,20 +34,29 @@ def data_section(content: ReportContent) -> list[Element]:
     ]
 
 
+def _told(data: DataSummary) -> list[Element]:
+    lines = [element("li", line[:1].upper() + line[1:]) for line in data.lines]
+    return [
+        *(element("p", line, class_="note") for line in data.warnings),
+        *([facts(data.facts)] if data.facts else []),
+        *([element("ul", lines, class_="lines")] if lines else []),
+    ]
+
+
 def _counts(
-    counts: Mapping[str, Mapping[str, int]], class_names: Sequence[str]
+    counts: Mapping[str, Sequence[int]], class_names: Sequence[str]
 ) -> Element:
     """Counts the images by class and split, with sums below."""
     rows: list[list[Cell]] = [
         [
             heading_cell(element("bdi", name)),
-            *(f"{of.get(name, 0):,}" for of in counts.values()),
+            *(f"{of_class[i]:,}" for of_class in counts.values()),
         ]
-        for name in class_names
+        for i, name in enumerate(class_names)
     ]
-    sums = [f"{sum(of.values()):,}" for of in counts.values()]
+    sums = [f"{sum(of_class):,}" for of_class in counts.values()]
     return folded_table(
-        ["Class", *(split.capitalize() for split in counts)],
+        ["Class", *(SPLITS.get(split, split) for split in counts)],
         rows,
         label="Images per class and split",
         foot=[heading_cell(f"All {len(class_names):,} classes"), *sums],

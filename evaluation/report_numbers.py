@@ -12,6 +12,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f}{SPACE}%"
 
 
+def percent_tick(share: float) -> str:
+    """Writes a share with as few digits as name it, such as 52.5 %."""
+    return f"{100 * share:.4g}{SPACE}%"
+
+
 def points(difference: float) -> str:
     """Writes a difference of two shares in signed percentage points."""
     sign = "+" if difference >= 0 else "\N{MINUS SIGN}"

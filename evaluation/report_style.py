@@ -36,7 +36,8 @@ header p { color: var(--soft); }
 section { padding: 2rem 0 .5rem; margin-top: 2rem;
   border-top: 1px solid var(--rule); }
 small, .soft { color: var(--soft); font-size: .85rem; }
-.note { padding: .75rem 1rem; background: var(--panel); border-radius: 8px; }
+.note { padding: .75rem 1rem; border-radius: 8px;
+  background: rgb(var(--orange) / .12); }
 nav { display: flex; flex-wrap: wrap; gap: .35rem 1.25rem; margin-top: 1.25rem;
   font-size: .9rem; }
 a { color: rgb(var(--blue)); text-decoration: none; }
@@ -62,6 +63,8 @@ footer { margin-top: 3rem; color: var(--faint); font-size: .85rem; }
 
 .facts { display: grid; gap: .75rem 2rem; margin: 0 0 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); }
+.lines { margin: 1rem 0; padding-inline-start: 1.1rem; }
+.lines li { margin-bottom: .4rem; }
 .facts dt { color: var(--soft); font-size: .85rem; }
 .facts dd { margin: 0; }
 .facts .wide { grid-column: span 2; }
@@ -141,8 +144,9 @@ svg text { font-size: 12px; fill: var(--soft); unicode-bidi: plaintext;
 .confusion thead td { background: none; }
 .confusion td.correct { background: rgb(var(--cell-blue) / var(--alpha)); }
 .confusion td.wrong { background: rgb(var(--cell-orange) / var(--alpha)); }
-.confusion td { --alpha: calc(var(--floor) + (.75 - var(--floor)) * var(--share)); }
-.matrix { min-width: 40rem; max-width: 56rem; }
+.confusion td {
+  --alpha: calc(var(--floor) + (.75 - var(--floor)) * var(--share)); }
+.matrix { min-width: 40rem; max-width: 52rem; }
 .matrix image { image-rendering: pixelated; }
 .matrix rect { fill: none; stroke: var(--rule); }
 .matrix text { font-size: 11px; }
@@ -165,6 +169,7 @@ pre { margin: 0 0 1rem; padding: .9rem 1rem; border-radius: 8px;
   h1 { font-size: 1.5rem; }
   th, td { padding: .4rem .5rem; }
   td.bar span { flex-basis: 3rem; }
+  tbody th { max-width: 9rem; }
   .scores td.bar span { display: none; }
   .facts { grid-template-columns: 1fr 1fr; gap: .75rem 1rem; }
   .confusion tbody th { max-width: 6.5rem; }
@@ -173,9 +178,14 @@ pre { margin: 0 0 1rem; padding: .9rem 1rem; border-radius: 8px;
 @media print {
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { max-width: none; padding: 0; font-size: 10pt; }
-  nav { display: none; }
+  nav, details { display: none; }
+  section { padding-top: 1rem; margin-top: 1rem; }
+  th, td { padding-block: .2rem; }
+  tfoot { display: table-row-group; }
+  .pair { grid-template-columns: 1fr 1fr; }
+  .mistakes { grid-template-columns: repeat(6, 1fr); font-size: .8rem; }
   h2, h3, figcaption { break-after: avoid; }
-  figure, tr, .mistakes li, .headline { break-inside: avoid; }
+  figure, tr, .mistakes li, .headline, .confusion { break-inside: avoid; }
   .scroll { overflow: visible; }
   .matrix { min-width: 0; }
   .confusion td { min-width: 1.6rem; height: 1.6rem; }

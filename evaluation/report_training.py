@@ -9,7 +9,7 @@ import numpy as np
 
 from .report_content import Comparison, ReportContent
 from .report_markup import element
-from .report_numbers import percent, plain
+from .report_numbers import percent_tick, plain
 from .report_plot import Plot
 from .report_tables import (
     Cell,
@@ -32,7 +32,7 @@ MOST_DOTS = 40
 def training_section(content: ReportContent) -> list[Element]:
     """Shows the curves, the rates and the choice, as far as there are any."""
     charts = [
-        _curves(content.history, "accuracy", lambda v: percent(v, 0)),
+        _curves(content.history, "accuracy", percent_tick),
         _curves(content.history, "loss", plain),
         _rates(content.learning_rates),
         _choice(content.comparison) if content.comparison else None,
