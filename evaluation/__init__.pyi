@@ -1,4 +1,5 @@
 from .data_summary import DataSummary as DataSummary
+from .features import extract_features as extract_features
 from .metrics import ClassScores as ClassScores
 from .metrics import Metrics as Metrics
 from .metrics import evaluate_probabilities as evaluate_probabilities
@@ -12,4 +13,3 @@ from .reliability import reliability_bins as reliability_bins
 from .report import write_report as write_report
 from .report_content import Comparison as Comparison
 from .report_content import ReportContent as ReportContent
-from .features import extract_features as extract_features
