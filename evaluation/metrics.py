@@ -116,7 +116,8 @@ def evaluate_probabilities(
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     num_classes = len(class_names)
-    _check_probabilities(probabilities, num_classes)
+    _check_shape(probabilities, num_classes)
+    _check_values(probabilities)
     _check_labels(labels, len(probabilities), num_classes)
 
     predicted = probabilities.argmax(axis=1)
@@ -175,7 +176,7 @@ def _scores(
     )
 
 
-def _check_probabilities(probabilities: np.ndarray, num_classes: int) -> None:
+def _check_shape(probabilities: np.ndarray, num_classes: int) -> None:
     if num_classes < 2:
         raise ValueError(
             "evaluate_probabilities: `class_names` must hold at least two "
@@ -192,6 +193,9 @@ def _check_probabilities(probabilities: np.ndarray, num_classes: int) -> None:
             "evaluate_probabilities: `probabilities` must hold at least one "
             "row. Received: none; give the split some examples"
         )
+
+
+def _check_values(probabilities: np.ndarray) -> None:
     if not np.issubdtype(probabilities.dtype, np.floating):
         raise TypeError(
             "evaluate_probabilities: `probabilities` must be floats. "
