@@ -1,0 +1,2 @@
+from .exact_resume import ExactResume as ExactResume
+from .progress_bar import ProgressBar as ProgressBar

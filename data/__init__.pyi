@@ -6,3 +6,6 @@ from .examples import concatenate as concatenate
 from .findings import Findings as Findings
 from .image_data import ImageData as ImageData
 from .loading import load as load
+from .augmentation import Augmentation as Augmentation
+from .pipeline import evaluation_batches as evaluation_batches
+from .pipeline import training_batches as training_batches

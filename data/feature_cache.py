@@ -7,7 +7,8 @@ preprocessing simply has another name.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,20 +43,23 @@ class Features:
         """Size of the features in memory."""
         return 4 * int(np.prod(self.shape))
 
-    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Reads a run of images, `(stop - start, views, channels)`."""
-        images, views, channels = self.shape
-        stop = images if stop is None else min(stop, images)
-        row = views * channels
-        flat = np.fromfile(
-            self.path, "<f4", (stop - start) * row, offset=4 * start * row
-        )
-        return flat.reshape(-1, views, channels)
+    def read(self) -> np.ndarray:
+        """All features, `(images, views, channels)`, in memory."""
+        return np.fromfile(self.path, "<f4").reshape(self.shape)
 
-    def batches(self, size: int = 256) -> Iterator[np.ndarray]:
-        """Reads all images, some at a time."""
-        for start in range(0, self.shape[0], size):
-            yield self.read(start, start + size)
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The features of some images, `(n, views, channels)`.
+
+        Rows are read one by one, so that memory holds only what is asked for.
+        """
+        row = self.num_bytes // max(self.shape[0], 1)
+        with self.path.open("rb") as file:
+            rows = [
+                os.pread(file.fileno(), row, row * int(position))
+                for position in positions
+            ]
+        flat = np.frombuffer(b"".join(rows), "<f4")
+        return flat.reshape(-1, *self.shape[1:])
 
 
 def identify_backbone(model: "keras.Model") -> str:

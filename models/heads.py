@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from dropzoo.models.seeds import layer_seed
 
+HEAD = "logits"  # name of the dense layer that ends in logits
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
@@ -29,7 +31,7 @@ def classifier(
     x = layers.Dropout(
         dropout, seed=layer_seed(seed, "dropout"), name="dropout"
     )(features)
-    return layers.Dense(num_classes, name="logits", dtype="float32")(x)
+    return layers.Dense(num_classes, name=HEAD, dtype="float32")(x)
 
 
 def set_head(
@@ -38,16 +40,16 @@ def set_head(
     """Puts fitted weights into the last dense layer of a catalogue model.
 
     Args:
-        model: A model with a dense layer named `"logits"`.
+        model: A model with a dense layer named `logits`.
         kernel: `(channels, num_classes)`.
         bias: `(num_classes,)`.
 
     Raises: ValueError when the model has no such layer or the shapes differ.
     """
-    head = next((x for x in model.layers if x.name == "logits"), None)
+    head = next((x for x in model.layers if x.name == HEAD), None)
     if head is None:
         raise ValueError(
-            "set_head: `model` must have a dense layer named 'logits'. "
+            f"set_head: `model` must have a dense layer named {HEAD!r}. "
             f"Received: {model.name!r}, whose last layer is "
             f"{model.layers[-1].name!r}"
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from dropzoo.models.atomic_write import atomic_write
 from dropzoo.models.cache_folder import cache_folder
+from dropzoo.models.heads import HEAD
 from dropzoo.models.restricted_pickle import read_state_dict
 from dropzoo.models.spec import ModelSpec, Weights
 
@@ -32,7 +33,6 @@ TORCH_VARIABLES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-HEAD = "logits"
 
 Tensors = Mapping[str, np.ndarray]
 

@@ -1,0 +1,1 @@
+from .warmup import Warmup as Warmup

@@ -1,0 +1,94 @@
+"""AdamW with a lower rate for earlier layers."""
+
+from typing import TYPE_CHECKING
+
+import keras
+from keras import ops
+
+from dropzoo.models.freezing import levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@keras.saving.register_keras_serializable(package="dropzoo")
+class LayerwiseAdamW(keras.optimizers.AdamW):
+    """AdamW whose rate is multiplied by a factor for each variable.
+
+    Factors go by position, not by path: a variable's path changes when a
+    model is saved and loaded, the order of `model.trainable_variables` does
+    not. `learning_rate` stays one number or schedule, so that every callback
+    that reads or sets it works.
+
+    Args:
+        factors: One factor, at least 0, for each trainable variable, in the
+            order of `model.trainable_variables`.
+        learning_rate: Float or schedule; the rate of a variable of factor 1.
+        **kwargs: What `keras.optimizers.AdamW` takes.
+
+    Raises: ValueError when the number of factors is not the number of
+        variables that are to be trained.
+
+    Reference: Howard and Ruder, "Universal Language Model Fine-tuning for
+        Text Classification", 2018, section 3.2 (discriminative fine-tuning).
+    """
+
+    def __init__(
+        self,
+        factors: "Sequence[float]",
+        learning_rate=1e-3,
+        name="layerwise_adamw",
+        **kwargs,
+    ):
+        super().__init__(learning_rate, name=name, **kwargs)
+        self.factors = factors
+
+    def build(self, variables):
+        if len(variables) != len(self.factors):
+            raise ValueError(
+                "LayerwiseAdamW: `factors` must hold one factor for each "
+                f"trainable variable. Received: {len(self.factors)} factors "
+                f"for {len(variables)} variables"
+            )
+        super().build(variables)
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.factors[self._get_variable_index(variable)]
+        rate = learning_rate * ops.cast(factor, learning_rate.dtype)
+        super().update_step(gradient, variable, rate)
+
+    def get_config(self):
+        return {**super().get_config(), "factors": list(self.factors)}
+
+
+def depth_factors(model: keras.Model, decay: float) -> list[float]:
+    """Factors that fall with each level of resolution, from the head back.
+
+    Layers up to the finest level form the first group, those between two
+    levels the next, and everything behind the coarsest level, the head, the
+    last one, whose factor is 1. The group before has `decay`, the one before
+    that `decay ** 2`, and so on.
+
+    Args:
+        model: A functional model on images.
+        decay: Float in (0, 1]. 1 gives every layer the same rate.
+
+    Returns: One factor for each of `model.trainable_variables`.
+
+    Raises: ValueError when `decay` is outside its range.
+    """
+    if not 0 < decay <= 1:
+        raise ValueError(
+            "depth_factors: `decay` must be in (0, 1]. "
+            f"Received: decay={decay!r}"
+        )
+    boundaries = set(levels(model).values())
+    group, groups = 0, {}
+    for layer in model.layers:
+        for variable in layer.trainable_variables:
+            groups[id(variable)] = group
+        group += layer.name in boundaries
+    return [
+        decay ** (group - groups[id(variable)])
+        for variable in model.trainable_variables
+    ]

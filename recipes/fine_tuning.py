@@ -1,0 +1,359 @@
+"""The part of a run that trains: fitting, judging, choosing.
+
+Fine-tuning a network whose BatchNorm is folded, from a head that already fits
+the frozen features, changes the function in small steps. Whether it helps is
+measured on images that it has not seen, never assumed.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy.special import log_softmax
+
+from dropzoo.callbacks import ExactResume, ProgressBar
+from dropzoo.data.augmentation import Augmentation
+from dropzoo.data.examples import Examples
+from dropzoo.data.pipeline import (
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+from dropzoo.evaluation.folds import Folds
+from dropzoo.evaluation.probe import Head, Probe
+from dropzoo.models import freeze
+from dropzoo.models.heads import set_head
+from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
+from dropzoo.recipes.steps import Bar, Steps
+from dropzoo.schedules import Warmup
+
+WARMUP_STEPS = 20  # at least, unless that is more than half of all steps
+CHECK_SHARE = 0.25  # of the epochs, to see on each fold whether tuning helps
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to fine-tune.
+
+    Args:
+        peak_rate: Rate of the head after warm-up.
+        batch_size: Images in a step.
+        epochs: Passes over the training images.
+        freeze: What stays as it is, in the words of `models.freeze`.
+        augmentation: What to do to training images.
+        seed: Of order, augmentation and dropout.
+        rate_decay: Factor on the rate from one level to the one before it.
+        weight_decay: Of AdamW.
+        warmup_share: Share of all steps in which the rate rises.
+    """
+
+    peak_rate: float
+    batch_size: int
+    epochs: int
+    freeze: str
+    augmentation: Augmentation
+    seed: int
+    rate_decay: float = 0.9
+    weight_decay: float = 1e-4
+    warmup_share: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Whether fine-tuning helps, judged on images it has not seen.
+
+    Args:
+        judged_on: What it was judged on, in words.
+        head_loss: Mean negative log-likelihood of the head alone.
+        head_accuracy: Its accuracy in [0, 1].
+        tuned_loss: The same of the fine-tuned network; `None` where nothing
+            was fine-tuned.
+        tuned_accuracy: The same of the fine-tuned network.
+        helps: Whether the fine-tuned network is kept.
+    """
+
+    judged_on: str
+    head_loss: float
+    head_accuracy: float
+    tuned_loss: float | None
+    tuned_accuracy: float | None
+    helps: bool
+
+    def sentence(self) -> str:
+        """What was measured and kept, for a person."""
+        alone = f"{self.head_accuracy:.1%} (loss {self.head_loss:.3f})"
+        if self.tuned_loss is None:
+            return f"Kept: the head alone, {alone} on {self.judged_on}."
+        tuned = f"{self.tuned_accuracy:.1%} (loss {self.tuned_loss:.3f})"
+        kept = "the fine-tuned network" if self.helps else "the head alone"
+        return (
+            f"Kept: {kept}. On {self.judged_on} the head alone reaches "
+            f"{alone}, fine-tuned {tuned}."
+        )
+
+
+def judge(
+    judged_on: str,
+    head: tuple[np.ndarray, np.ndarray],
+    tuned: tuple[np.ndarray, np.ndarray],
+) -> Verdict:
+    """Compares two models on the same held-out images.
+
+    Fine-tuning is kept when it lowers the mean negative log-likelihood and
+    its accuracy is not lower by more than one standard error of the paired
+    difference.
+
+    Args:
+        judged_on: What the images are, in words.
+        head: Of the head alone: negative log-likelihood of each image
+            `(images,)`, and whether its class is right `(images,)`.
+        tuned: The same of the fine-tuned network.
+    """
+    (head_losses, head_correct), (tuned_losses, tuned_correct) = head, tuned
+    gain = tuned_correct.astype(float) - head_correct
+    error = gain.std() / np.sqrt(len(gain))
+    lower_loss = tuned_losses.mean() < head_losses.mean()
+    return Verdict(
+        judged_on=judged_on,
+        head_loss=float(head_losses.mean()),
+        head_accuracy=float(head_correct.mean()),
+        tuned_loss=float(tuned_losses.mean()),
+        tuned_accuracy=float(tuned_correct.mean()),
+        helps=bool(lower_loss and gain.mean() >= -error),
+    )
+
+
+class FineTuning:
+    """Fine-tunes a network and finds out whether that helps.
+
+    Args:
+        network: The network with pretrained weights and a classifier.
+        settings: How to train.
+        state: Folder in which a stopped training is found again.
+    """
+
+    def __init__(self, network: keras.Model, settings: Settings, state: Path):
+        self.network = network
+        self.settings = settings
+        self.state = state
+        self._pretrained = network.get_weights()
+
+    def put_back(self, head: Head) -> None:
+        """Gives the network its pretrained weights and a fitted head."""
+        self.network.set_weights(self._pretrained)
+        set_head(self.network, *head)
+
+    def run(
+        self, pool: Examples, folds: Folds, probe: Probe, steps: Steps
+    ) -> tuple[Verdict, list[dict[str, float]]]:
+        """Trains, judges, and leaves the better model in the network.
+
+        With a validation split the network is trained once and judged on it.
+        With folds a quarter of the epochs on each fold shows whether training
+        helps; if it does, the network is trained on all images.
+
+        Args:
+            pool: All images that may be learned from or judged on.
+            folds: Which are for what.
+            probe: The heads to start from, and how good they are alone.
+            steps: Where progress is shown.
+
+        Returns: The verdict, and the logs of each epoch of the final
+            training; none where the head alone is kept.
+        """
+        if self.settings.freeze == "all":
+            self.put_back(probe.head)
+            return self._only_head(folds, probe), []
+        learn = pool.subset(folds.learn)
+        judged = folds.held_out()
+        alone = probe.losses[judged], probe.correct[judged]
+        with steps.bar("fine-tuning", self._num_steps(folds)) as bar:
+            if folds.crossed:
+                tuned = self._judge_folds(pool, folds, probe, bar)
+                verdict = judge(_describe(folds), alone, tuned)
+                if not verdict.helps:
+                    self.put_back(probe.head)
+                    return verdict, []
+                history = self.fit("final", probe.head, learn, bar)
+            else:
+                validation = pool.subset(judged)
+                history = self.fit(
+                    "final", probe.head, learn, bar, validation=validation
+                )
+                tuned = score(self.network, validation)
+                verdict = judge(_describe(folds), alone, tuned)
+                if not verdict.helps:
+                    self.put_back(probe.head)
+        return verdict, history
+
+    def fit(
+        self,
+        name: str,
+        head: Head,
+        examples: Examples,
+        bar: Bar,
+        *,
+        epochs: int | None = None,
+        validation: Examples | None = None,
+    ) -> list[dict[str, float]]:
+        """Trains from the pretrained weights and a fitted head.
+
+        Args:
+            name: Of this training; a stopped one goes on under its name.
+            head: Kernel and bias to start from.
+            examples: What to learn from.
+            bar: Where progress is shown.
+            epochs: Number of epochs. Defaults to the settings'.
+            validation: Images to watch.
+
+        Returns: The logs of each epoch.
+        """
+        epochs = epochs or self.settings.epochs
+        size = self.network.input_shape[1:3]
+        batch_size = self._batch_size(len(examples))
+        steps = steps_per_epoch(len(examples), batch_size)
+        self.put_back(head)
+        self._compile(epochs * steps)
+        resume = ExactResume(self.state / name)
+        first = resume.restore(self.network)
+        bar.advance(first * steps)
+        self.network.fit(
+            training_batches(
+                examples,
+                size,
+                batch_size=batch_size,
+                augmentation=self.settings.augmentation,
+                seed=self.settings.seed,
+                epochs=range(first, epochs),
+            ),
+            validation_data=(
+                evaluation_batches(validation, size) if validation else None
+            ),
+            initial_epoch=first,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            callbacks=[ProgressBar(bar.progress, bar.task, name), resume],
+            shuffle=False,
+            verbose=0,
+        )
+        return resume.history
+
+    def rates(self, num_examples: int) -> np.ndarray:
+        """The head's learning rate in each step of the final training."""
+        batches = num_examples // self._batch_size(num_examples)
+        num_steps = self.settings.epochs * batches
+        schedule = self._schedule(num_steps)
+        return np.array([float(schedule(step)) for step in range(num_steps)])
+
+    def _compile(self, num_steps: int) -> None:
+        network = self.network
+        network.compiled = False  # so that `freeze` is free to change it
+        freeze(network, self.settings.freeze)
+        network.compile(
+            LayerwiseAdamW(
+                depth_factors(network, self.settings.rate_decay),
+                self._schedule(num_steps),
+                weight_decay=self.settings.weight_decay,
+            ),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+
+    def _schedule(
+        self, num_steps: int
+    ) -> keras.optimizers.schedules.LearningRateSchedule:
+        # Adam's first steps move every weight by nearly the whole rate, however
+        # small its gradient: short trainings need the warm-up all the same.
+        warmup = max(
+            round(self.settings.warmup_share * num_steps),
+            min(WARMUP_STEPS, num_steps // 2),
+        )
+        cosine = keras.optimizers.schedules.CosineDecay(
+            self.settings.peak_rate, num_steps - warmup
+        )
+        return Warmup(cosine, warmup)
+
+    def _judge_folds(
+        self, pool: Examples, folds: Folds, probe: Probe, bar: Bar
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Held-out losses and hits of networks tuned on the folds."""
+        losses = np.full(len(pool), np.nan)
+        correct = np.zeros(len(pool), bool)
+        pairs = zip(folds.pairs, probe.fold_heads, strict=True)
+        for number, ((learn, held_out), head) in enumerate(pairs, start=1):
+            name = f"fold {number} of {len(folds.pairs)}"
+            self.fit(
+                name,
+                head,
+                pool.subset(learn),
+                bar,
+                epochs=self._check_epochs(),
+            )
+            losses[held_out], correct[held_out] = score(
+                self.network, pool.subset(held_out)
+            )
+        judged = folds.held_out()
+        return losses[judged], correct[judged]
+
+    def _check_epochs(self) -> int:
+        return max(1, round(CHECK_SHARE * self.settings.epochs))
+
+    def _batch_size(self, num_examples: int) -> int:
+        return min(self.settings.batch_size, num_examples)
+
+    def _num_steps(self, folds: Folds) -> int:
+        def steps(positions: np.ndarray, epochs: int) -> int:
+            return epochs * (len(positions) // self._batch_size(len(positions)))
+
+        total = steps(folds.learn, self.settings.epochs)
+        if folds.crossed:
+            for learn, _ in folds.pairs:
+                total += steps(learn, self._check_epochs())
+        return total
+
+    def _only_head(self, folds: Folds, probe: Probe) -> Verdict:
+        judged = folds.held_out()
+        return Verdict(
+            judged_on=_describe(folds),
+            head_loss=float(probe.losses[judged].mean()),
+            head_accuracy=float(probe.correct[judged].mean()),
+            tuned_loss=None,
+            tuned_accuracy=None,
+            helps=False,
+        )
+
+
+def score(
+    network: keras.Model, examples: Examples
+) -> tuple[np.ndarray, np.ndarray]:
+    """Negative log-likelihood of each image, and whether its class is right.
+
+    Returns: `(images,)` float64 and `(images,)` bool.
+    """
+    scores = log_probabilities(network, examples)
+    rows = np.arange(len(examples))
+    losses = -scores[rows, examples.labels]
+    return losses, scores.argmax(axis=1) == examples.labels
+
+
+def log_probabilities(
+    network: keras.Model,
+    examples: Examples,
+    advance: Callable[[int], None] = lambda images: None,
+) -> np.ndarray:
+    """Logarithms of the class probabilities `(images, classes)`."""
+    rows = []
+    for images, _ in evaluation_batches(examples, network.input_shape[1:3]):
+        logits = network.predict_on_batch(images)
+        rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
+        advance(len(logits))
+    return np.concatenate(rows)
+
+
+def _describe(folds: Folds) -> str:
+    number = len(folds.held_out())
+    if folds.crossed:
+        return f"{number} held-out photos of {len(folds.pairs)} folds"
+    return f"{number} validation photos"

@@ -1,0 +1,323 @@
+"""Fine-tunes a pretrained network on a folder of photos.
+
+    dropzoo finetune --data folder:PHOTOS
+
+Seven steps: look at the data, load a pretrained network, check that both fit
+together, fit a head on frozen features, fine-tune from that head, measure once
+on test photos, keep everything. With no options it runs on an embedded set of
+grocery photos.
+
+Papers: Kumar et al., "Fine-Tuning can Distort Pretrained Features", 2022 (head
+first, then everything); Kornblith et al., "Do Better ImageNet Models Transfer
+Better?", 2019 (the probe). Times and accuracies measured here: README.md,
+"What to expect".
+
+The options worth changing: `--model` (a larger network), `--epochs`,
+`--augmentation`.
+"""
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from dropzoo.recipes.options import parse
+from dropzoo.recipes.run_folder import RunFolder
+
+Freeze = Annotated[str, tyro.conf.arg(metavar="all|none|LEVEL")]
+
+# Fine-tuning of 732 photos takes 16 epochs; more photos take fewer epochs, so
+# that an evening is enough.
+MOST_EPOCHS, FEWEST_EPOCHS, PHOTOS_SEEN = 16, 4, 24_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of a fine-tuning run."""
+
+    data: str = "groceries"
+    """Photos: groceries, digits, folder:PATH, npz:FILE, csv:FILE, tfds:NAME,
+    or just the path of a folder."""
+    data_dir: str | None = None
+    """Where TensorFlow Datasets keeps its data sets."""
+    model: str = "efficientnet_lite0"
+    """Network of the zoo; `dropzoo list` shows them."""
+    weights: str = "imagenet"
+    """Where to start: a tag of the network, a file, an earlier run's folder,
+    or `random`."""
+    out: str | None = None
+    """Folder of the run; it must not exist yet. Default: a new one in runs/."""
+    resume: str | None = None
+    """Folder of a stopped run to go on with; its own options hold."""
+    image_size: int | None = None
+    """Side of the network's input in pixels. Default: the network's own."""
+    batch_size: int = 32
+    """Photos in a training step."""
+    epochs: int | None = None
+    """Epochs of fine-tuning. Default: 4 to 16, by the number of photos."""
+    peak_rate: float = 3e-4
+    """Learning rate after warm-up."""
+    freeze: Freeze = "none"
+    """What stays as it was: `none`, `all` (fit the head only), or a level such
+    as stride_8, which freezes from the input up to it."""
+    augmentation: Literal["none", "light", "strong"] = "strong"
+    """How much training photos are changed at random."""
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    """Number format of the layers; mixed ones are for GPUs."""
+    seed: int = 0
+    """Seed of splits, order, augmentation and dropout."""
+    limit: int | None = None
+    """Largest number of training photos, for a quick try."""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "limit", "image_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"finetune: `{name}` must be at least 1. "
+                    f"Received: {name}={value!r}"
+                )
+        if not 0 < self.peak_rate < 1:
+            raise ValueError(
+                "finetune: `peak_rate` must be in (0, 1). "
+                f"Received: peak_rate={self.peak_rate!r}"
+            )
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(
+                "finetune: `seed` must be in [0, 2**31). "
+                f"Received: seed={self.seed!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Args:
+        folder: Where everything is kept.
+        kept: `"fine-tuned"` or `"head only"`.
+        accuracy: Of the kept model on the test photos, in [0, 1]; `None`
+            without test photos.
+        probe_accuracy: The same of the head on frozen features.
+        seconds: Of each step.
+    """
+
+    folder: Path
+    kept: str
+    accuracy: float | None
+    probe_accuracy: float | None
+    seconds: dict[str, float]
+
+
+def run(config: Config) -> Result:
+    """Runs the seven steps.
+
+    Args:
+        config: The options.
+
+    Returns: What came out; the rest is in the run's folder.
+
+    Raises:
+        ValueError: An option breaks its rule, or the data are not usable.
+        OSError: Something cannot be read or written.
+    """
+    folder, config = _open_folder(config)
+    try:
+        return _run(config, folder)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "stopped; `dropzoo finetune --resume "
+            f"{shlex.quote(str(folder.path))}` goes on."
+        ) from None
+
+
+def _run(config: Config, folder: RunFolder) -> Result:
+    # Imported here: `dropzoo finetune --help` needs no TensorFlow.
+    import keras
+
+    from dropzoo.data import Augmentation, concatenate, load
+    from dropzoo.evaluation import extract_features
+    from dropzoo.evaluation.folds import choose_folds
+    from dropzoo.evaluation.probe import fit_probe
+    from dropzoo.models.cache_folder import cache_folder
+    from dropzoo.recipes import keeping
+    from dropzoo.recipes.fine_tuning import FineTuning, Settings
+    from dropzoo.recipes.sanity import check_start
+    from dropzoo.recipes.steps import Steps
+
+    steps = Steps()
+    steps.say(f"Run folder: {folder.path}")
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+
+    with steps.step("Data"), steps.bar("checking photos") as bar:
+        # Every photo is decoded once: a damaged one is found now, not in the
+        # last epoch.
+        data = load(
+            config.data,
+            seed=config.seed,
+            limit=config.limit,
+            data_dir=config.data_dir,
+            cache_dir=cache_folder("decoded"),
+            progress=bar.advance_to,
+        )
+    for line in data.findings.lines():
+        steps.say(line)
+
+    with steps.step("Model"):
+        start = _starting_point(config)
+        network = start.with_classifier(data.num_classes, config.seed)
+        steps.say(start.loaded)
+
+    with steps.step("Sanity"):
+        check_start(network, data.train, data.num_classes, steps.say)
+
+    # What the frozen network sees is computed once and kept, so that fitting a
+    # head takes seconds. Choices are made on held-out photos: the validation
+    # split where it is large enough, else k-fold over it and training.
+    pool = concatenate([data.train, *filter(None, [data.validation])])
+    folds = choose_folds(
+        data.train.labels, pool.labels[len(data.train) :], config.seed
+    )
+    with steps.step("Probe"), steps.bar("features", len(pool)) as bar:
+        features = extract_features(
+            start.backbone,
+            pool,
+            mirrored=data.flips_are_safe,
+            progress=bar.advance,
+        )
+        probe = fit_probe(features, pool.labels, data.num_classes, folds)
+    if features.reused:
+        steps.say("The features were computed before and are used again.")
+    steps.say(
+        f"Head alone: {probe.accuracy:.1%} right on {probe.num_judged} "
+        f"held-out photos (C = {probe.inverse_strength:g})."
+    )
+
+    # From the fitted head, so that the first gradients are not those of a
+    # random one; kept only where it helps on photos it has not seen.
+    settings = Settings(
+        peak_rate=config.peak_rate,
+        batch_size=config.batch_size,
+        epochs=config.epochs or default_epochs(len(folds.learn)),
+        freeze=config.freeze,
+        augmentation=Augmentation(
+            config.augmentation, flips=data.flips_are_safe
+        ),
+        seed=config.seed,
+    )
+    with steps.step("Fine-tune"):
+        tuning = FineTuning(network, settings, folder.state)
+        verdict, history = tuning.run(pool, folds, probe, steps)
+    steps.say(verdict.sentence())
+
+    with steps.step("Evaluate"):
+        # The test photos are used here, once, after every choice is made.
+        outcome = keeping.measure(tuning, probe, verdict.helps, data, steps)
+    for line in outcome.lines():
+        steps.say(line)
+
+    with steps.step("Keep"):
+        keeping.keep_model(folder, network, data)
+    keeping.keep_report(
+        folder,
+        command=command(config),
+        config=dataclasses.asdict(config),
+        data=data,
+        start=start,
+        rates={"head": tuning.rates(len(folds.learn))} if history else {},
+        verdict=verdict,
+        history=history,
+        outcome=outcome,
+        timings=steps.seconds,
+    )
+    folder.finish()
+    steps.say(f"Report: {folder.path / 'report.html'}")
+    return Result(
+        folder=folder.path,
+        kept="fine-tuned" if verdict.helps else "head only",
+        accuracy=outcome.final and outcome.final.accuracy,
+        probe_accuracy=outcome.head and outcome.head.accuracy,
+        seconds=dict(steps.seconds),
+    )
+
+
+def default_epochs(num_photos: int) -> int:
+    """16 epochs up to 1,500 photos, then fewer, but at least 4."""
+    return max(FEWEST_EPOCHS, min(MOST_EPOCHS, PHOTOS_SEEN // num_photos))
+
+
+def command(config: Config) -> str:
+    """The command that repeats a run in a new folder."""
+    words = ["dropzoo", "finetune"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != field.default and field.name not in ("out", "resume"):
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def read_config(folder: RunFolder) -> Config:
+    """The options of an earlier run.
+
+    Raises: ValueError when `config.json` is damaged or has other fields.
+    """
+    fields = {field.name for field in dataclasses.fields(Config)}
+    values = folder.read_json("config.json")
+    if not isinstance(values, dict) or set(values) != fields:
+        raise ValueError(
+            f"{folder.path / 'config.json'} does not hold the options of "
+            "`dropzoo finetune` of this version; start a new run."
+        )
+    return Config(**values)
+
+
+def _open_folder(config: Config) -> tuple[RunFolder, Config]:
+    """Makes the folder of a new run, or finds that of a stopped one."""
+    if config.resume is None:
+        name = f"{Path(config.data.split(':')[-1]).name}-{config.model}"
+        folder = RunFolder.create(config.out, name)
+        folder.write_json("config.json", dataclasses.asdict(config))
+        return folder, config
+    if config != Config(resume=config.resume):
+        raise ValueError(
+            "finetune: `resume` goes on with the options that the run was "
+            "started with, so no other option may be given beside it."
+        )
+    folder = RunFolder.open(config.resume)
+    if folder.finished:
+        raise ValueError(
+            f"finetune: `resume` must be a run that was stopped. Received: "
+            f"{folder.path}, which is complete; `dropzoo evaluate "
+            f"{folder.path}` measures it again."
+        )
+    return folder, read_config(folder)
+
+
+def _starting_point(config: Config):
+    """The pretrained network that the options ask for."""
+    from dropzoo.models import starting_point
+
+    if Path(config.weights).is_dir():
+        path = RunFolder.open(config.weights).model()
+        return starting_point.from_saved_model(path, config.image_size)
+    weights = None if config.weights == "random" else config.weights
+    return starting_point.from_catalogue(
+        config.model, weights, config.image_size
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the recipe from the command line."""
+    config = parse(
+        Config,
+        argv,
+        prog="dropzoo finetune",
+        description="Fine-tune a pretrained network on a folder of photos.",
+    )
+    result = run(config)
+    print(result.folder)
+    return 0

@@ -1,0 +1,146 @@
+"""The folder of a run: what it holds, and that nothing is overwritten."""
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from dropzoo.models.atomic_write import atomic_write
+
+SPACE_NEEDED = 512 * 2**20  # bytes
+STATE = ".state"  # what a stopped run needs to go on; gone when it is done
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """A folder with `config.json`, `metrics.json`, `labels.json`,
+    `model.keras`, `history.csv` and `report.html`.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: str | None, default_name: str) -> "RunFolder":
+        """Makes the folder of a new run.
+
+        Args:
+            path: Where to, or `None` for the first free name among
+                `runs/NAME`, `runs/NAME-2` and so on.
+            default_name: NAME.
+
+        Raises:
+            FileExistsError: There is something at `path` already.
+            OSError: The folder cannot be written to, or its disk is full.
+        """
+        if path is None:
+            names = (
+                f"{default_name}-{number}" if number > 1 else default_name
+                for number in itertools.count(1)
+            )
+            folder = next(
+                folder
+                for name in names
+                if not (folder := Path("runs") / name).exists()
+            )
+        else:
+            folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FileExistsError(
+                f"finetune: `out` must not exist yet. Received: {folder}; "
+                "choose another folder, or go on with a stopped run by "
+                f"`dropzoo finetune --resume {folder}`."
+            )
+        _check_writable(folder)
+        return cls(folder)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """Opens the folder of an earlier run.
+
+        Raises:
+            FileNotFoundError: There is no run.
+        """
+        folder = cls(Path(path))
+        if not (folder.path / "config.json").is_file():
+            raise FileNotFoundError(
+                f"There is no run in {path}: a folder with `config.json`, "
+                "which `dropzoo finetune` writes, was expected."
+            )
+        return folder
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has ended."""
+        return (self.path / "metrics.json").is_file()
+
+    @property
+    def state(self) -> Path:
+        """The folder of what a stopped run needs to go on."""
+        return self.path / STATE
+
+    def model(self) -> Path:
+        """The saved model's file.
+
+        Raises: FileNotFoundError when the run has not got that far.
+        """
+        path = self.path / "model.keras"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"The run in {self.path} has no `model.keras`: it was stopped "
+                f"before its end; `dropzoo finetune --resume {self.path}` "
+                "goes on with it."
+            )
+        return path
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Writes a file of the run, whole or not at all."""
+        with atomic_write(self.path / name) as part:
+            part.write_text(
+                json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+                encoding="utf-8",
+            )
+
+    def read_json(self, name: str) -> Any:
+        """Reads a file of the run.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ValueError: It is damaged.
+        """
+        path = self.path / name
+        if not path.is_file():
+            raise FileNotFoundError(f"The run in {self.path} has no `{name}`.")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged ({error}).") from None
+
+    def finish(self) -> None:
+        """Removes what only a stopped run needs."""
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"finetune: `out` must be a folder that can be written to. "
+            f"Received: {folder} ({error.strerror})"
+        ) from None
+    free = shutil.disk_usage(folder).free
+    if free < SPACE_NEEDED:
+        raise OSError(
+            f"finetune: `out` must lie on a disk with "
+            f"{SPACE_NEEDED // 2**20} MiB free. Received: {folder} with "
+            f"{free // 2**20} MiB free"
+        )
