@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,11 +21,11 @@ UNLABELLED = -1  # what TensorFlow Datasets writes where a label is unknown
 def collect_tfds(name: str, data_dir: str | None = None) -> Collection:
     """Collects a data set of TensorFlow Datasets, by random access.
 
-    A data set that is not there yet is downloaded and prepared, as
-    `array_record` files where that package is installed. Images stay on disk,
-    encoded, and are read one at a time: through `tfds.data_source` from
-    `array_record` (Parquet files too, but TensorFlow Datasets holds those in
-    memory), through an index of offsets from `tfrecord`.
+    A data set that is not there yet is downloaded and prepared, in the file
+    format that is its own default, so that `tfds.load` reads it too. Images
+    stay on disk, encoded, and are read one at a time: from `tfrecord` files
+    by an index of offsets, from `array_record` by `tfds.data_source`, and so
+    from Parquet, which TensorFlow Datasets reads into memory.
 
     Split and class names are the data set's own; splits other than train,
     validation and test are left out, and so are images without a label.
@@ -112,7 +111,7 @@ class _Split:
     def _example(self, index: int) -> Mapping[str, Any]:
         try:
             return self.records[index]
-        except (OSError, ValueError, IndexError, RuntimeError) as error:
+        except Exception as error:  # protobuf and each format have their own
             raise ImageError(
                 f"{self.name}[{index}] cannot be read: {_first_line(error)}"
             ) from error
@@ -142,7 +141,9 @@ def _prepared(tfds: ModuleType, name: str, data_dir: str | None) -> Any:
     try:
         builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.DatasetNotFoundError:
-        close = difflib.get_close_matches(name, tfds.list_builders(), n=3)
+        close = difflib.get_close_matches(
+            name, tfds.list_builders(with_community_datasets=False), n=3
+        )
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         raise ValueError(
             f"load: TensorFlow Datasets knows no data set '{name}', and there "
@@ -155,11 +156,8 @@ def _prepared(tfds: ModuleType, name: str, data_dir: str | None) -> Any:
         ) from error
     if builder.is_prepared():
         return builder
-    has_array_record = find_spec("array_record") is not None
     try:
-        builder.download_and_prepare(
-            file_format="array_record" if has_array_record else None
-        )
+        builder.download_and_prepare()
     except Exception as error:
         # Each data set's own code runs here, and anybody's server answers.
         raise OSError(
