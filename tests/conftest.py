@@ -26,6 +26,7 @@ os.environ.update(
     MPLCONFIGDIR=os.path.join(HOME, "matplotlib"),
     MPLBACKEND="Agg",
     TF_CPP_MIN_LOG_LEVEL="2",
+    NO_GCE_CHECK="true",  # TensorFlow would wait for a cloud to answer
     # Nothing listens there: what asks the network in a child process fails.
     http_proxy="http://127.0.0.1:9",
     https_proxy="http://127.0.0.1:9",
