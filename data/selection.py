@@ -134,7 +134,7 @@ class Selection:
         for split, positions in self.positions.items():
             labels = self.labels[positions]
             size = max(
-                round(len(positions) * limit / total),
+                int(len(positions) * limit / total + 0.5),
                 len(np.unique(labels)) if split != TRAIN else 0,
             )
             self.positions[split] = positions[limited(labels, size, seed)]
@@ -150,6 +150,7 @@ class Selection:
             for split, positions in self.positions.items()
             if len(positions)
         }
+        self._warn_of_missing_classes(parts)
         shorter_side = np.median(self.sizes.min(axis=1))
         return ImageData(
             name=self.collection.name,
@@ -181,6 +182,18 @@ class Selection:
         labels = self.labels[self.positions[TRAIN]]
         counts = np.bincount(labels, minlength=len(self.class_names))
         return [self.class_names[i] for i in np.flatnonzero(counts == count)]
+
+    def _warn_of_missing_classes(self, parts: dict[str, Examples]) -> None:
+        for split, part in parts.items():
+            missing = set(range(len(self.class_names))) - set(part.labels)
+            if missing:
+                listed = join_names(
+                    self.class_names[i] for i in sorted(missing)
+                )
+                self.warnings.append(
+                    f"no image for {split} in {len(missing)} of "
+                    f"{len(self.class_names)} classes: {listed}"
+                )
 
     def _untaught(self, position: int) -> Rejection:
         class_name = self.class_names[self.labels[position]]
