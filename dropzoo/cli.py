@@ -50,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status; the module's docstring lists them.
     """
-    # TensorFlow reads it at import; a user's own value is kept.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _dispatch(words)
