@@ -16,14 +16,21 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from types import NoneType
+from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
 
 import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+)
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
+TYPES = ConstructorRegistry()
 
 
 def parse(
@@ -95,6 +102,7 @@ def _read_words(unchecked, argv, prog, description):
         prog=prog,
         description=description,
         return_unknown_args=True,
+        registry=TYPES,
     )
     printed = io.StringIO()
     try:
@@ -105,6 +113,27 @@ def _read_words(unchecked, argv, prog, description):
         if not stop.code:  # --help: once more, for the user's own terminal
             read()
     return _refuse(prog, _read_box(printed.getvalue()))
+
+
+@TYPES.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Reads `T | None` as a `T` that may be left out, not as a choice."""
+    kinds = get_args(info.type)
+    if NoneType not in kinds or len(kinds) != 2:
+        return None
+    (inner,) = (kind for kind in kinds if kind is not NoneType)
+    spec = ConstructorRegistry.get_primitive_spec(
+        PrimitiveTypeInfo.make(inner, info.markers)
+    )
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return None  # tyro's own rule explains what it cannot read
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: (
+            ["unset"] if value is None else spec.str_from_instance(value)
+        ),
+    )
 
 
 @contextlib.contextmanager
@@ -136,9 +165,10 @@ def _name_unknown(words: Sequence[str], config_class: type) -> str:
         "--" + field.name.replace("_", "-")
         for field in dataclasses.fields(config_class)
     ]
-    close = difflib.get_close_matches(word, options)
-    meant = " or ".join(f"`{option}`" for option in close)
-    return f"no option `{word}`" + (f"; did you mean {meant}?" if close else "")
+    close = difflib.get_close_matches(word, options, n=1)
+    return f"no option `{word}`" + "".join(
+        f"; did you mean `{option}`?" for option in close
+    )
 
 
 def _refuse(prog: str, sentence: str) -> NoReturn:

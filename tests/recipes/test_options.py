@@ -27,6 +27,9 @@ class Config:
     freeze: Literal["all", "none"] = "none"
     """What stays as it is."""
 
+    limit: int | None = None
+    """Most photos to use."""
+
     mixed_precision: bool = False
     """Compute in 16 bits."""
 
@@ -86,6 +89,16 @@ def test_help_shows_options_and_defaults(capsys):
     assert "0.001" in out
 
 
+def test_an_option_that_may_be_left_out_shows_its_type_alone(capsys):
+    assert parse_words("r", "--limit", "5").limit == 5
+    assert parse_words("r").limit is None
+    with pytest.raises(SystemExit):
+        parse_words("--help")
+    out = capsys.readouterr().out
+    assert "--limit INT" in out
+    assert "(default: unset)" in out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -94,6 +107,7 @@ def test_help_shows_options_and_defaults(capsys):
         ("r --zzz", "no option `--zzz`."),
         ("r s", "unexpected argument 's'."),
         ("r --epochs x", "--epochs: invalid literal for int() with base 10"),
+        ("r --limit x", "--limit: invalid literal for int() with base 10"),
         ("r --epochs", "Missing value for argument '--epochs'."),
         ("r --freeze some", "Expected one of ('all', 'none')."),
         ("", "Missing from dropzoo train: RUN"),
