@@ -18,6 +18,8 @@ The options worth changing: `--model` (a larger network), `--epochs`,
 
 import dataclasses
 import shlex
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +27,7 @@ from typing import Annotated, Literal
 import tyro
 
 from dropzoo.recipes.options import parse
+from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
 
 Freeze = Annotated[str, tyro.conf.arg(metavar="all|none|LEVEL")]
@@ -318,6 +321,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="dropzoo finetune",
         description="Fine-tune a pretrained network on a folder of photos.",
     )
-    result = run(config)
-    print(result.folder)
+    start = time.perf_counter()
+    devices = quiet_start()
+    print(
+        f"TensorFlow started in {time.perf_counter() - start:.1f} s "
+        f"on {', '.join(devices)}.",
+        file=sys.stderr,
+    )
+    print(run(config).folder)
     return 0

@@ -1,7 +1,8 @@
-"""Starts TensorFlow without the lines that its C++ log opens with.
+"""Starts Keras without the lines that TensorFlow's C++ log opens with.
 
 They come before any log level is obeyed, on every start, and say nothing that
-a person could act on (that oneDNN is on, that there is no CUDA).
+a person could act on (that oneDNN is on, that there is no CUDA). Whoever sets
+`TF_CPP_MIN_LOG_LEVEL` sees them.
 """
 
 import contextlib
@@ -9,26 +10,29 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 
 
-def start_backend() -> float:
-    """Imports Keras and its backend quietly; returns the seconds it took.
+def quiet_start() -> list[str]:
+    """Imports Keras and its backend, holding back their first lines.
 
-    Warnings that TensorFlow's Python side gives later, such as about retraced
-    functions, are left to real errors too.
+    Returns: The devices that were found, such as `["cpu:0"]`. What was held
+        back is shown when the import fails.
     """
-    start = time.perf_counter()
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        return _start()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
     with _held_back():
-        import keras
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-        # What is first computed prints too.
-        keras.ops.convert_to_numpy(keras.ops.zeros(1))
+        devices = _start()
+    # TensorFlow warns of functions that are traced again for another network.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return time.perf_counter() - start
+    return devices
+
+
+def _start() -> list[str]:
+    import keras
+
+    return keras.distribution.list_devices()
 
 
 @contextlib.contextmanager
