@@ -59,10 +59,13 @@ def raw_input_model(model: "keras.Model") -> "keras.Model":
     """
     import keras
 
+    # Its own layers without its optimizer, which would go into the file and
+    # ask for this package when the file is loaded.
+    network = keras.Model(model.input, model.output, name=model.name)
     height, width, channels = model.input_shape[1:]
     photos = keras.Input((None, None, channels), dtype="uint8", name="photos")
     x = resizing(height, width)(photos)
-    logits = model(x, training=False)
+    logits = network(x, training=False)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(
         logits
     )
