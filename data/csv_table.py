@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +89,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         ) from error
 
 
-def _check_columns(file: Path, columns: list[str]) -> None:
+def _check_columns(file: Path, columns: Sequence[str]) -> None:
     missing = [column for column in REQUIRED if column not in columns]
     if missing:
         raise ValueError(

@@ -144,13 +144,15 @@ def _judge(
         image = content(index)
         digest = digest_of(image)
         if isinstance(image, np.ndarray):
-            return Verdict(digest, *image.shape[:2])
+            height, width = image.shape[:2]
+            return Verdict(digest, height, width)
         if digest in known:
             return known[digest]
         decoded = decode(image)
     except ImageError as error:
         return Verdict(digest, reason=str(error))
-    return Verdict(digest, *decoded.pixels.shape[:2], decoded.changes)
+    height, width = decoded.pixels.shape[:2]
+    return Verdict(digest, height, width, decoded.changes)
 
 
 def _decoder_version() -> str:

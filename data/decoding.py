@@ -195,7 +195,7 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> tuple[Image.Image, str | None]:
-    if image.getextrema()[3] == (255, 255):
+    if image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB"), None
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB"), "laid over white"

@@ -83,8 +83,8 @@ class Examples:
             )
         return Examples(
             labels=self.labels[chosen],
-            names=[self.names[index] for index in chosen],
-            digests=[self.digests[index] for index in chosen],
+            names=[self.names[index] for index in chosen.tolist()],
+            digests=[self.digests[index] for index in chosen.tolist()],
             reader=_Selection(self.reader, chosen),
         )
 

@@ -100,6 +100,8 @@ def _what_came_instead(found: _Found) -> str:
     if found.rejected:
         first = found.rejected[0]
         return f"'{first.name}', rejected because {first.reason}"
+    if found.warnings:
+        return found.warnings[0]
     return "no image file in any sub-folder"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 from .collection import Collection
@@ -46,7 +48,7 @@ SOURCES: dict[str, Source] = {
 
 
 def load(
-    source: str,
+    source: str | os.PathLike[str],
     *,
     seed: int = 0,
     limit: int | None = None,
@@ -84,12 +86,15 @@ def load(
         The images, with what was found.
 
     Raises:
+        TypeError: when `source` is no text or path, or `seed` or `limit` no
+            whole number.
         ValueError: when an argument breaks its rule, or the source has no
             usable image or only one class.
         OSError: when a file or folder does not exist or cannot be read.
         ModuleNotFoundError: when the source needs a package that is not
             installed.
     """
+    source = _as_text(source)
     _check_arguments(seed, limit, validation_share, test_share)
     collection = _collect(source, data_dir)
     check = check_images(
@@ -106,9 +111,26 @@ def load(
     return selection.image_data()
 
 
+def _as_text(source: str | os.PathLike[str]) -> str:
+    text = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if not isinstance(text, str):
+        raise TypeError(
+            "load: `source` must be a string or a path. "
+            f"Received: source={source!r}"
+        )
+    return text
+
+
 def _check_arguments(
     seed: int, limit: int | None, validation_share: float, test_share: float
 ) -> None:
+    numbers = {"seed": seed} | ({} if limit is None else {"limit": limit})
+    for name, number in numbers.items():
+        if not isinstance(number, Integral):
+            raise TypeError(
+                f"load: `{name}` must be a whole number. "
+                f"Received: {name}={number!r}"
+            )
     if seed < 0:
         raise ValueError(
             f"load: `seed` must be at least 0. Received: seed={seed!r}"

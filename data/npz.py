@@ -78,6 +78,11 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
             archive = np.load(stream, allow_pickle=False)
             found = wanted.intersection(archive.files)
             return {name: _array(archive[name]) for name in found}
+    except MemoryError as error:
+        raise ValueError(
+            f"load: the arrays of '{file}' do not fit into memory: keep the "
+            "images as files in a folder, from which they are read one by one"
+        ) from error
     except OSError as error:
         if error.errno is None:  # not from the system: damaged content
             raise _unreadable(file, error) from error

@@ -81,7 +81,7 @@ def to_rgb(image: np.ndarray) -> np.ndarray:
             `(height, width, 3)`.
 
     Returns:
-        `(height, width, 3)`.
+        `(height, width, 3)`, a copy.
     """
     planes = image if image.ndim == 3 else image[..., np.newaxis]
-    return np.broadcast_to(planes, (*planes.shape[:2], 3))
+    return np.array(np.broadcast_to(planes, (*planes.shape[:2], 3)))

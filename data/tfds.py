@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .collection import Collection, printable
 from .decoding import ImageError
 from .folder import SPLIT_FOLDERS
+from .tfds_builder import first_line, image_and_label, prepared_builder
 from .tfrecord import TFRecordFiles
 
 UNLABELLED = -1  # what TensorFlow Datasets writes where a label is unknown
@@ -40,12 +39,10 @@ def collect_tfds(name: str, data_dir: str | None = None) -> Collection:
             and one class label each, or its files are of another format.
         OSError: when it cannot be downloaded, prepared or read.
     """
-    import tensorflow_datasets as tfds
-
-    builder = _prepared(tfds, name, data_dir)
-    image_key, label_key = _image_and_label(tfds, name, builder.info)
+    builder = prepared_builder(name, data_dir)
+    image_key, label_key = image_and_label(builder.info)
     parts = [
-        _Split(split, _records(tfds, builder, split), image_key, label_key)
+        _Split(split, _records(builder, split), image_key, label_key)
         for split in _used_splits(builder)
     ]
     ends = np.cumsum([len(part.indices) for part in parts])
@@ -72,6 +69,14 @@ def collect_tfds(name: str, data_dir: str | None = None) -> Collection:
     )
 
 
+class Records(Protocol):
+    """Examples by position, images still encoded."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]: ...
+
+
 class _Split:
     """The labelled images of one split.
 
@@ -85,7 +90,7 @@ class _Split:
     def __init__(
         self,
         name: str,
-        records: Sequence[Mapping[str, Any]],
+        records: Records,
         image_key: str,
         label_key: str,
     ) -> None:
@@ -113,7 +118,7 @@ class _Split:
             return self.records[index]
         except Exception as error:  # protobuf and each format have their own
             raise ImageError(
-                f"{self.name}[{index}] cannot be read: {_first_line(error)}"
+                f"{self.name}[{index}] cannot be read: {first_line(error)}"
             ) from error
 
 
@@ -136,63 +141,6 @@ class _TFRecordExamples:
         )
 
 
-def _prepared(tfds: ModuleType, name: str, data_dir: str | None) -> Any:
-    """Returns the data set's builder, its files in place."""
-    try:
-        builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
-    except tfds.core.DatasetNotFoundError:
-        close = difflib.get_close_matches(
-            name, tfds.list_builders(with_community_datasets=False), n=3
-        )
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
-        raise ValueError(
-            f"load: TensorFlow Datasets knows no data set '{name}', and there "
-            f"is none of that name in {data_dir or 'its folder'}.{hint}"
-        ) from None
-    except (AssertionError, ValueError, RuntimeError, OSError) as error:
-        raise ValueError(
-            f"load: TensorFlow Datasets cannot build '{name}': "
-            f"{_first_line(error)}"
-        ) from error
-    if builder.is_prepared():
-        return builder
-    try:
-        builder.download_and_prepare()
-    except Exception as error:
-        # Each data set's own code runs here, and anybody's server answers.
-        raise OSError(
-            f"load: TensorFlow Datasets cannot download and prepare '{name}': "
-            f"{_first_line(error)}"
-        ) from error
-    return builder
-
-
-def _image_and_label(tfds: ModuleType, name: str, info: Any) -> tuple[str, str]:
-    """Returns the names of the one image and the one class label."""
-    image_class, label_class = tfds.features.Image, tfds.features.ClassLabel
-    kinds = dict(info.features.items())
-    if info.supervised_keys and len(info.supervised_keys) == 2:
-        keys = [key for key in info.supervised_keys if isinstance(key, str)]
-        kinds = {key: kinds[key] for key in keys if key in kinds}
-    images = [key for key, kind in kinds.items() if type(kind) is image_class]
-    labels = [key for key, kind in kinds.items() if type(kind) is label_class]
-    if len(images) != 1 or len(labels) != 1:
-        received = ", ".join(
-            f"{key} ({type(kind).__name__})"
-            for key, kind in info.features.items()
-        )
-        raise ValueError(
-            f"load: 'tfds:{name}' must hold one Image and one ClassLabel for "
-            f"each example. Received: {received}"
-        )
-    if np.dtype(kinds[images[0]].np_dtype).kind != "u":
-        raise ValueError(
-            f"load: the images of 'tfds:{name}' must have 8 or 16 bits. "
-            f"Received: {np.dtype(kinds[images[0]].np_dtype)}"
-        )
-    return images[0], labels[0]
-
-
 def _used_splits(builder: Any) -> list[str]:
     """Returns the names of the splits that are train, validation or test."""
     # Under `tfds.testing.mock_data` a builder may not know its splits.
@@ -206,10 +154,10 @@ def _used_splits(builder: Any) -> list[str]:
     return used
 
 
-def _records(
-    tfds: ModuleType, builder: Any, split: str
-) -> Sequence[Mapping[str, Any]]:
+def _records(builder: Any, split: str) -> Records:
     """Returns a split's examples by position, images still encoded."""
+    import tensorflow_datasets as tfds
+
     features = builder.info.features
     decoders = {
         key: tfds.decode.SkipDecoding()
@@ -243,7 +191,3 @@ def _notes(builder: Any, parts: Sequence[_Split]) -> list[str]:
                 "left out"
             )
     return notes
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

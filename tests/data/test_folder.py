@@ -224,8 +224,23 @@ def test_a_folder_that_cannot_be_listed_is_rejected(make_folder, monkeypatch):
 
 def test_photos_without_class_folders_are_refused(make_folder):
     root = make_folder({".": 3})
-    with pytest.raises(ValueError, match="must hold a sub-folder of images"):
+    with pytest.raises(ValueError, match="must hold a sub-fol.*3 images direc"):
         collect_folder(str(root))
+
+
+def test_splits_without_class_folders_are_refused(make_folder):
+    root = make_folder({"train": 3, "test": 1})
+    with pytest.raises(ValueError, match="1 image directly in 'test'"):
+        collect_folder(str(root))
+
+
+def test_a_root_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ValueError, match="cannot be listed: Permission"):
+        collect_folder(str(tmp_path))
 
 
 def test_an_empty_folder_is_refused(tmp_path):

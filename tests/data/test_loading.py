@@ -36,7 +36,9 @@ def test_loading_needs_neither_keras_nor_tensorflow(make_folder):
 
 def test_a_bare_existing_path_is_a_folder(make_folder):
     root = make_folder({"a": 5, "b": 5})
-    assert load(str(root)).train.names == load(f"folder:{root}").train.names
+    expected = load(f"folder:{root}").train.names
+    assert load(str(root)).train.names == expected
+    assert load(root).train.names == expected
 
 
 def test_a_relative_path_is_a_folder(make_folder, monkeypatch):
@@ -102,6 +104,22 @@ def test_an_argument_too_many_is_refused(source):
 def test_arguments_out_of_range_are_refused(argument, value):
     with pytest.raises(ValueError, match=f"`{argument}` must be"):
         load("digits", **{argument: value})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("seed", 1.5),
+        ("seed", None),
+        ("limit", 2.5),
+        ("limit", "9"),
+        ("source", 7),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(argument, value):
+    given = {"source": "digits", argument: value}
+    with pytest.raises(TypeError, match=f"`{argument}` must be a"):
+        load(**given)
 
 
 def test_shares_that_leave_nothing_are_refused():

@@ -214,3 +214,12 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_a_folder_is_refused(tmp_path):
     refused(OSError, "cannot be read: Is a directory", str(tmp_path))
+
+
+def test_arrays_that_do_not_fit_into_memory_are_refused(archive, monkeypatch):
+    def refuse(*_, **__):
+        raise MemoryError
+
+    path = archive(x=images(2), y=[0, 1])
+    monkeypatch.setattr(np, "load", refuse)
+    refused(ValueError, "do not fit into memory", path)

@@ -91,3 +91,10 @@ def test_grey_is_repeated(shape):
 def test_rgb_stays_as_it_is():
     rgb = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
     np.testing.assert_array_equal(to_rgb(rgb), rgb)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 3)])
+def test_the_result_may_be_written_to_without_harm(shape):
+    image = np.zeros(shape, np.uint8)
+    to_rgb(image)[...] = 9
+    assert image.max() == 0

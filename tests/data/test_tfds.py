@@ -7,6 +7,7 @@ import pytest
 import dropzoo.data.tfds as source
 from dropzoo.data import load
 from dropzoo.data.decoding import decode_image
+from dropzoo.data.tfds_builder import image_and_label
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -197,13 +198,13 @@ def test_a_failed_download_is_one_sentence(tmp_path, monkeypatch):
 
 
 def info(**features) -> SimpleNamespace:
-    return SimpleNamespace(features=features, supervised_keys=None)
+    return SimpleNamespace(name="x", features=features, supervised_keys=None)
 
 
 def test_a_data_set_without_class_labels_is_refused():
     only_images = info(image=tfds.features.Image())
     with pytest.raises(ValueError, match=r"one ClassLabel.*image \(Image\)"):
-        source._image_and_label(tfds, "x", only_images)
+        image_and_label(only_images)
 
 
 def test_supervised_keys_decide_between_two_images():
@@ -213,9 +214,9 @@ def test_supervised_keys_decide_between_two_images():
         label=tfds.features.ClassLabel(num_classes=2),
     )
     with pytest.raises(ValueError, match="one Image and one ClassLabel"):
-        source._image_and_label(tfds, "x", two)
+        image_and_label(two)
     two.supervised_keys = ("right", "label")
-    assert source._image_and_label(tfds, "x", two) == ("right", "label")
+    assert image_and_label(two) == ("right", "label")
 
 
 def test_floating_images_are_refused():
@@ -224,7 +225,7 @@ def test_floating_images_are_refused():
         label=tfds.features.ClassLabel(num_classes=2),
     )
     with pytest.raises(ValueError, match="8 or 16 bits. Received: float32"):
-        source._image_and_label(tfds, "x", depth)
+        image_and_label(depth)
 
 
 def test_no_known_split_is_refused():
