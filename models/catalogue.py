@@ -57,6 +57,9 @@ def list_models(
 def model_info(name: str) -> ModelSpec:
     """What the catalogue knows about a network.
 
+    Args:
+        name: A name from `list_models()`.
+
     Raises: ValueError when there is no such network; it names close matches.
 
     Example:

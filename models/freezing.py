@@ -71,12 +71,22 @@ def freeze(model: "keras.Model", up_to: UpTo) -> list[str]:
 
 
 def unfreeze(model: "keras.Model") -> None:
-    """Makes every layer trainable: `freeze(model, "none")`."""
+    """Makes every layer trainable: `freeze(model, "none")`.
+
+    Args:
+        model: A functional model that is not compiled yet.
+
+    Raises: RuntimeError when the model is compiled already.
+    """
     freeze(model, "none")
 
 
 def trainable_report(model: "keras.Model") -> str:
-    """How many parameters train, in one sentence."""
+    """How many parameters train, in one sentence.
+
+    Args:
+        model: Any built model.
+    """
     count = sum(_size(variable) for variable in model.trainable_variables)
     total = sum(_size(variable) for variable in model.variables)
     layers = [layer for layer in model.layers if layer.weights]
