@@ -17,7 +17,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
+from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args, get_type_hints
 
 import tyro
 from tyro.constructors import (
@@ -161,9 +161,11 @@ def _name_unknown(words: Sequence[str], config_class: type) -> str:
     word = words[0].split("=")[0]
     if not word.startswith("-"):
         return f"unexpected argument {word!r}"
+    hints = get_type_hints(config_class, include_extras=True)
     options = [
-        "--" + field.name.replace("_", "-")
-        for field in dataclasses.fields(config_class)
+        "--" + name.replace("_", "-")
+        for name, hint in hints.items()
+        if tyro.conf.Positional not in getattr(hint, "__metadata__", ())
     ]
     close = difflib.get_close_matches(word, options, n=1)
     return f"no option `{word}`" + "".join(

@@ -105,6 +105,7 @@ def test_an_option_that_may_be_left_out_shows_its_type_alone(capsys):
         ("r --epoch 3", "no option `--epoch`; did you mean `--epochs`?"),
         ("r --peak_rat=3", "no option `--peak_rat`; did you mean"),
         ("r --zzz", "no option `--zzz`."),
+        ("r --run s", "no option `--run`."),
         ("r s", "unexpected argument 's'."),
         ("r --epochs x", "--epochs: invalid literal for int() with base 10"),
         ("r --limit x", "--limit: invalid literal for int() with base 10"),
