@@ -48,7 +48,7 @@ class Steps:
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, emoji=False)
         self.seconds: list[tuple[str, float]] = []
 
     @contextlib.contextmanager
