@@ -249,12 +249,20 @@ def _run(config: Config, folder: RunFolder) -> Result:
 
 
 def default_epochs(num_photos: int) -> int:
-    """16 epochs up to 1,500 photos, then fewer, but at least 4."""
+    """16 epochs up to 1,500 photos, then fewer, but at least 4.
+
+    Args:
+        num_photos: Number of photos to learn from, at least 1.
+    """
     return max(FEWEST_EPOCHS, min(MOST_EPOCHS, PHOTOS_SEEN // num_photos))
 
 
 def command(config: Config) -> str:
-    """The command that repeats a run in a new folder."""
+    """The command that repeats a run in a new folder.
+
+    Args:
+        config: The run's options.
+    """
     words = ["dropzoo", "finetune"]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -265,6 +273,9 @@ def command(config: Config) -> str:
 
 def read_config(folder: RunFolder) -> Config:
     """The options of an earlier run.
+
+    Args:
+        folder: The run.
 
     Raises: ValueError when `config.json` is damaged or has other fields.
     """
@@ -314,7 +325,14 @@ def _starting_point(config: Config):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the recipe from the command line."""
+    """Runs the recipe from the command line.
+
+    Args:
+        argv: Words of the command line after the verb. `None` reads
+            `sys.argv[1:]`.
+
+    Returns: 0, the exit status.
+    """
     config = parse(
         Config,
         argv,
