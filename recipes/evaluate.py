@@ -107,17 +107,23 @@ def run(config: Config) -> Result:
         trained_on = finetune.read_config(trained.folder)
 
     with steps.step("Photos"), steps.bar("checking photos") as bar:
-        options = {
-            "split": config.split,
-            "data_dir": config.data_dir,
-            "progress": bar.advance_to,
-        }
         if config.data is None or _is_same(config.data, trained_on.data):
             photos = own_photos(
-                trained.folder, trained_on, trained.class_names, **options
+                trained.folder,
+                trained_on,
+                trained.class_names,
+                split=config.split,
+                data_dir=config.data_dir,
+                progress=bar.advance_to,
             )
         else:
-            photos = other_photos(config.data, trained.class_names, **options)
+            photos = other_photos(
+                config.data,
+                trained.class_names,
+                split=config.split,
+                data_dir=config.data_dir,
+                progress=bar.advance_to,
+            )
     examples = photos.examples
     if config.limit is not None and config.limit < len(examples):
         order = np.random.default_rng(0).permutation(len(examples))
