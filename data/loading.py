@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import operator
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 
 from .collection import Collection
@@ -126,11 +126,13 @@ def _check_arguments(
 ) -> None:
     numbers = {"seed": seed} | ({} if limit is None else {"limit": limit})
     for name, number in numbers.items():
-        if not isinstance(number, Integral):
+        try:
+            operator.index(number)
+        except TypeError:
             raise TypeError(
                 f"load: `{name}` must be a whole number. "
                 f"Received: {name}={number!r}"
-            )
+            ) from None
     if seed < 0:
         raise ValueError(
             f"load: `seed` must be at least 0. Received: seed={seed!r}"

@@ -168,7 +168,7 @@ class Selection:
         train = self.positions[TRAIN]
         held_out = hold_out(self.labels[train], share, seed)
         if not len(held_out):
-            self.warnings.append(f"there is no {split} split")
+            self.notes.append(f"there is no {split} split")
             return
         self.positions[split] = train[held_out]
         self.positions[TRAIN] = np.delete(train, held_out)

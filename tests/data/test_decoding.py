@@ -205,9 +205,10 @@ def test_exif_orientation_of_a_jpeg_agrees_with_pillow():
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_leaves_the_image_as_it_is():
+@pytest.mark.parametrize("exif", [b"garbage", b"II*\0\xff\xff\xff\xff"])
+def test_damaged_exif_leaves_the_image_as_it_is(exif):
     pixels = noise(6, 9, 3)
-    content = encoded(pixels, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    content = encoded(pixels, "PNG", exif=b"Exif\0\0" + exif)
     np.testing.assert_array_equal(decode_image(content), pixels)
 
 

@@ -184,10 +184,13 @@ def test_missing_splits_are_made_from_every_class(make_folder):
     assert "9 test (made here)" in lines(data)
 
 
-def test_equal_seeds_split_equally_and_others_differ(make_folder):
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_equal_seeds_split_equally_and_others_differ(make_folder, split):
     root = str(make_folder({"a": 40, "b": 20}))
-    first, again, other = (load(root, seed=seed).test for seed in (1, 1, 2))
-    assert first.names == again.names != other.names
+    first, again, other = (
+        load(root, seed=seed).splits[split].names for seed in (1, 1, 2)
+    )
+    assert first == again != other
 
 
 def test_given_splits_are_kept(make_folder):
@@ -350,6 +353,7 @@ def test_hostile_files_are_counted_and_the_rest_is_used(make_folder):
     (root / "a" / "empty.jpg").touch()
     (root / "a" / "text.jpg").write_text("text")
     (root / "b" / "link.jpg").symlink_to("nowhere")
+    (root / "b" / "bomb.pbm").write_bytes(b"P4 30000 30000\n")
     Image.new("RGB", (1, 1)).save(root / "b" / "dot.png")
     Image.new("CMYK", (80, 80), 7).save(root / "b" / "ink.jpg")
     Image.new("RGBA", (80, 80), (1, 2, 3, 4)).save(root / "b" / "clear.png")
@@ -359,6 +363,7 @@ def test_hostile_files_are_counted_and_the_rest_is_used(make_folder):
         "a/text.jpg": "it is not an image of a kind that is read (JPEG, PNG, "
         "GIF, BMP, WEBP, TIFF, PPM, AVIF, JPEG2000)",
         "a/truncated.jpg": "it is truncated: its end is missing",
+        "b/bomb.pbm": "it has more than 89,478,485 pixels: make it smaller",
         "b/dot.png": "its 1 x 1 pixels show nothing: each side must have at "
         "least 2",
         "b/link.jpg": "it cannot be read: No such file or directory",
