@@ -242,8 +242,8 @@ def _run(config: Config, folder: RunFolder) -> Result:
     return Result(
         folder=folder.path,
         kept="fine-tuned" if verdict.helps else "head only",
-        accuracy=outcome.final and outcome.final.accuracy,
-        probe_accuracy=outcome.head and outcome.head.accuracy,
+        accuracy=outcome.final.accuracy if outcome.final else None,
+        probe_accuracy=outcome.head.accuracy if outcome.head else None,
         seconds=dict(steps.seconds),
     )
 

@@ -18,8 +18,11 @@ def new_table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD if ruled else None)
     for heading in columns:
         name = heading.removeprefix(">")
-        justify = "left" if name == heading else "right"
-        table.add_column(name, justify=justify, overflow="fold")
+        table.add_column(
+            name,
+            justify="left" if name == heading else "right",
+            overflow="fold",
+        )
     return table
 
 
