@@ -12,9 +12,12 @@ Reference: PyTorch `torch/serialization.py`, `_legacy_load` and `_load`.
 
 import collections
 import io
+import math
+import os
 import pickle
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,25 @@ STORAGE_DTYPES = {
     "ByteStorage": "<u1",
     "BoolStorage": "?",
 }
+# What a file that is cut off, changed or of another kind leads to.
+DAMAGE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+class _Forbidden(pickle.UnpicklingError):
+    """A file asks for something that only a trusted program may have."""
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -52,20 +74,14 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
             content = _read_archive(path)
         else:
             content = _read_legacy(path)
-    except pickle.UnpicklingError as error:
+        tensors = _only_tensors(_find_state_dict(content))
+    except _Forbidden as error:
         raise ValueError(f"Refused to read {path.name}: {error}") from None
-    except (
-        EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError,
-        OverflowError, UnicodeDecodeError, struct.error, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except DAMAGE as error:
         raise ValueError(
             f"{path.name} is not a whole PyTorch checkpoint "
             f"({type(error).__name__}: {error}); get the file again."
         ) from None
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = _only_tensors(content)
     if not tensors:
         raise ValueError(
             f"{path.name} holds no named tensors; a state dict was expected."
@@ -99,7 +115,9 @@ class _Tensor:
             for size, stride in zip(self.shape, self.strides, strict=True)
         )
         negative = min((self.offset, *self.shape, *self.strides)) < 0
-        if negative or (0 not in self.shape and reach >= data.size):
+        # A stride of 0 would make a huge array of a single number.
+        repeats = math.prod(self.shape) > data.size
+        if negative or repeats or (0 not in self.shape and reach >= data.size):
             raise ValueError("a tensor reaches outside its storage")
         view = np.lib.stride_tricks.as_strided(
             data[self.offset :],
@@ -117,37 +135,48 @@ class _RestrictedUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
+        # New functions each time: a pickle may set attributes of what it gets.
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Tensor
+            return lambda *parts: _Tensor(*parts)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
             return lambda tensor, *_: tensor
         if module == "torch" and name in STORAGE_DTYPES:
             return name
-        raise pickle.UnpicklingError(
-            f"it asks for `{module}.{name}`, and only tensors are allowed."
+        raise _Forbidden(
+            f"it asks for `{module}.{name}`, and only tensors of NumPy's "
+            "number types are allowed."
         )
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, storage_type, key, _, size = pid[:5]
-        if kind != "storage" or storage_type not in STORAGE_DTYPES:
-            raise pickle.UnpicklingError(f"unknown storage {kind!r}.")
+        kind, storage_type, key, _, size, *view = pid
+        # Legacy files may hold views of storages; none are written any more.
+        if kind != "storage" or view not in ([], [None]):
+            raise ValueError(f"unknown kind of storage {kind!r}")
         return self._find_storage(STORAGE_DTYPES[storage_type], key, int(size))
 
 
 def _read_archive(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
-        table = next(
-            name for name in archive.namelist() if name.endswith("data.pkl")
-        )
-        folder = table.removesuffix("data.pkl")
+        tables = [x for x in archive.namelist() if x.endswith("data.pkl")]
+        if not tables:
+            raise ValueError("the archive has no data.pkl")
+        folder = tables[0].removesuffix("data.pkl")
 
         def find_storage(dtype: str, key: str, size: int) -> _Storage:
-            raw = archive.read(f"{folder}data/{key}")
-            return _Storage(dtype, np.frombuffer(raw, dtype, size))
+            raw = _read_member(archive, f"{folder}data/{key}")
+            if len(raw) != size * np.dtype(dtype).itemsize:
+                raise ValueError(f"storage {key} has another size")
+            return _Storage(dtype, np.frombuffer(raw, dtype))
 
-        return _RestrictedUnpickler(
-            io.BytesIO(archive.read(table)), find_storage
-        ).load()
+        program = io.BytesIO(_read_member(archive, tables[0]))
+        return _RestrictedUnpickler(program, find_storage).load()
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    # PyTorch does not compress; what is compressed may unpack to anything.
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    return archive.read(name)
 
 
 def _read_legacy(path: Path) -> Any:
@@ -167,10 +196,21 @@ def _read_legacy(path: Path) -> Any:
         load()  # byte order and sizes of the writer
         content = load()
         for key in load():
-            (size,) = struct.unpack("<q", file.read(8))
+            (size,) = struct.unpack("<Q", file.read(8))
             dtype = np.dtype(storages[key].dtype)
+            left = os.fstat(file.fileno()).st_size - file.tell()
+            if size * dtype.itemsize > left:
+                raise EOFError(f"storage {key} is cut off")
             raw = file.read(size * dtype.itemsize)
-            storages[key].data = np.frombuffer(raw, dtype, size)
+            storages[key].data = np.frombuffer(raw, dtype)
+    return content
+
+
+def _find_state_dict(content: Any) -> Any:
+    """A checkpoint may hold its state dict beside an optimizer's."""
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     return content
 
 
@@ -178,7 +218,7 @@ def _only_tensors(content: Any) -> dict[str, np.ndarray]:
     if not isinstance(content, dict):
         return {}
     return {
-        name: value.numpy()
+        name: _Tensor.numpy(value)
         for name, value in content.items()
         if isinstance(name, str) and isinstance(value, _Tensor)
     }
