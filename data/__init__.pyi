@@ -1,3 +1,4 @@
+from .augmentation import Augmentation as Augmentation
 from .decode_check import check_images as check_images
 from .decoding import ImageError as ImageError
 from .decoding import decode_image as decode_image
@@ -6,6 +7,5 @@ from .examples import concatenate as concatenate
 from .findings import Findings as Findings
 from .image_data import ImageData as ImageData
 from .loading import load as load
-from .augmentation import Augmentation as Augmentation
 from .pipeline import evaluation_batches as evaluation_batches
 from .pipeline import training_batches as training_batches

@@ -89,7 +89,11 @@ class Examples:
         )
 
     def with_labels(self, labels: np.ndarray) -> Examples:
-        """Returns the same images under other labels, `(n,)` int32."""
+        """Returns the same images under other labels, `(n,)` int32.
+
+        Raises:
+            ValueError: when there is not one label for each image.
+        """
         return replace(self, labels=labels)
 
 

@@ -93,6 +93,12 @@ def load(
         OSError: when a file or folder does not exist or cannot be read.
         ModuleNotFoundError: when the source needs a package that is not
             installed.
+
+    Example:
+        >>> from dropzoo.data import load
+        >>> data = load("digits", limit=100)
+        >>> len(data.train), data.num_classes, data.train.read(0).shape
+        (100, 10, (8, 8, 3))
     """
     source = _as_text(source)
     _check_arguments(seed, limit, validation_share, test_share)

@@ -59,6 +59,12 @@ def test_subset_outside_the_split_is_refused(indices):
         examples(0, 5).subset(indices)
 
 
+def test_other_labels_for_the_same_images():
+    part = examples(10, 3).with_labels(np.array([5, 6, 7], np.int32))
+    assert part.labels.tolist() == [5, 6, 7]
+    assert number_of(part.read(2)) == 12
+
+
 def test_concatenate_reads_from_every_part():
     joined = concatenate([examples(10, 3), examples(0, 0), examples(20, 2)])
     numbers = [number_of(joined.read(i)) for i in range(len(joined))]

@@ -187,8 +187,10 @@ def test_missing_splits_are_made_from_every_class(make_folder):
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_equal_seeds_split_equally_and_others_differ(make_folder, split):
     root = str(make_folder({"a": 40, "b": 20}))
+    shares = {"validation_share": 0, "test_share": 0, f"{split}_share": 0.2}
     first, again, other = (
-        load(root, seed=seed).splits[split].names for seed in (1, 1, 2)
+        load(root, seed=seed, **shares).splits[split].names
+        for seed in (1, 1, 2)
     )
     assert first == again != other
 

@@ -129,6 +129,13 @@ def test_both_file_formats_load_the_same(data_dir):
     assert first.validation.names == second.validation.names
 
 
+def test_a_data_set_that_is_not_there_is_prepared(tmp_path):
+    collection = source.collect_tfds("fruit", str(tmp_path))
+    assert len(collection.names) == 48
+    again = tfds.load("fruit", split="test", data_dir=tmp_path, download=False)
+    assert len(again) == 10
+
+
 def test_a_version_may_be_named(data_dir):
     folder = str(data_dir / "tfrecord")
     assert source.collect_tfds("fruit:1.0.0", folder).name == "fruit"
