@@ -127,14 +127,18 @@ def run(config: Config) -> Result:
         ValueError: An option breaks its rule, or the data are not usable.
         OSError: Something cannot be read or written.
     """
-    folder, config = _open_folder(config)
+    folder, options = _open_folder(config)
     try:
-        return _run(config, folder)
+        return _run(options, folder)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "stopped; `dropzoo finetune --resume "
             f"{shlex.quote(str(folder.path))}` goes on."
         ) from None
+    except Exception:
+        if config.resume is None:
+            folder.discard_if_bare()  # so that a mended command may use it
+        raise
 
 
 def _run(config: Config, folder: RunFolder) -> Result:
@@ -145,6 +149,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
     from dropzoo.evaluation import extract_features
     from dropzoo.evaluation.folds import choose_folds
     from dropzoo.evaluation.probe import fit_probe
+    from dropzoo.models import freeze, unfreeze
     from dropzoo.models.cache_folder import cache_folder
     from dropzoo.recipes import keeping
     from dropzoo.recipes.fine_tuning import FineTuning, Settings
@@ -173,6 +178,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
     with steps.step("Model"):
         start = _starting_point(config)
         network = start.with_classifier(data.num_classes, config.seed)
+        # An unknown level is refused now, not after the probe.
+        freeze(network, config.freeze)
+        unfreeze(network)
         steps.say(start.loaded)
 
     with steps.step("Sanity"):

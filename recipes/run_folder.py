@@ -121,6 +121,11 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}).") from None
 
+    def discard_if_bare(self) -> None:
+        """Removes a folder that holds nothing but a run's options."""
+        if [path.name for path in self.path.iterdir()] == ["config.json"]:
+            shutil.rmtree(self.path)
+
     def finish(self) -> None:
         """Removes what only a stopped run needs."""
         shutil.rmtree(self.state, ignore_errors=True)
