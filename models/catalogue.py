@@ -2,6 +2,10 @@
 
 import difflib
 import fnmatch
+import inspect
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 FAMILIES = (efficientnet_lite, mobilenet_v2)
 
 
-def _index(families) -> MappingProxyType[str, ModelSpec]:
+def _index(families: Iterable[Any]) -> MappingProxyType[str, ModelSpec]:
     specs: dict[str, ModelSpec] = {}
     for family in families:
         for spec in family.SPECS:
@@ -83,7 +87,7 @@ def model_info(name: str) -> ModelSpec:
 def create_model(
     name: str,
     *,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     num_classes: int | None = None,
     input_shape: tuple[int, int, int] | None = None,
     include_preprocessing: bool = True,
@@ -97,7 +101,8 @@ def create_model(
             `"imagenet"`; or the path of a `.safetensors`, `.pth`, `.keras` or
             `.weights.h5` file that was made for this network.
         num_classes: Number of logits. `None` takes the weights' own (1000
-            without weights), 0 builds no head: the model then ends in pooled
+            without weights). Another number than theirs leaves the classifier
+            random, and says so. 0 builds none: the model then ends in pooled
             features.
         input_shape: `(height, width, 3)`. Defaults to the network's own size.
         include_preprocessing: Whether the model takes raw RGB in [0, 255] and
@@ -114,36 +119,48 @@ def create_model(
             that do not fit.
         FileNotFoundError: The weights are not installed, or no such file.
     """
+    from dropzoo.models.weight_sources import open_weights
     from dropzoo.models.weights import load_weights
 
     spec = model_info(name)
-    trained = find_weights(spec, weights)
-    _check_arguments(num_classes, input_shape, overrides)
-    classes_of_weights = trained.num_classes if trained else 1000
-    classes = classes_of_weights if num_classes is None else num_classes
+    record = find_weights(spec, weights)
+    _check_arguments(num_classes, input_shape)
+    _check_overrides(spec, overrides)
+    source = None if weights is None else open_weights(spec, record or weights)
+    classes_of_weights = 1000 if source is None else source.num_classes
+    classes = classes_of_weights if num_classes is None else int(num_classes)
+    size = input_shape or (spec.input_size, spec.input_size, 3)
     model = spec.build(
         name=spec.name,
         num_classes=classes,
-        input_shape=input_shape or (spec.input_size, spec.input_size, 3),
+        input_shape=tuple(map(int, size)),
         preprocessing=(
-            (trained or spec).preprocessing if include_preprocessing else None
+            (record or spec).preprocessing if include_preprocessing else None
         ),
         **{**spec.kwargs, **overrides},
     )
-    if weights is not None:
-        new_head = num_classes not in (None, classes_of_weights)
-        load_weights(model, spec, trained or weights, new_head=new_head)
+    if source is not None:
+        new_head = classes != classes_of_weights
+        load_weights(model, spec, source, new_head=new_head)
     return model
 
 
-def find_weights(spec: ModelSpec, weights: str | None) -> Weights | None:
-    """The record of a tag; `None` for no weights and for a file's path."""
+def find_weights(spec: ModelSpec, weights: str | Path | None) -> Weights | None:
+    """The record of a tag; `None` for no weights and for a file's path.
+
+    Args:
+        spec: The network.
+        weights: As `create_model` takes them.
+
+    Raises: ValueError when it is neither a tag of the network nor looks like
+        a path.
+    """
     if weights is None:
         return None
     for record in spec.weights:
         if weights == record.tag:
             return record
-    if "." in weights or "/" in weights:
+    if isinstance(weights, Path) or set("./") & set(weights):
         return None
     tags = ", ".join(repr(record.tag) for record in spec.weights) or "none"
     raise ValueError(
@@ -152,24 +169,37 @@ def find_weights(spec: ModelSpec, weights: str | None) -> Weights | None:
     )
 
 
-def _check_arguments(num_classes, input_shape, overrides) -> None:
-    if num_classes is not None and (
-        not isinstance(num_classes, int) or num_classes < 0
-    ):
+def _check_arguments(num_classes: Any, input_shape: Any) -> None:
+    if num_classes is not None and not _is_count(num_classes, at_least=0):
         raise ValueError(
             "create_model: `num_classes` must be None, 0 (no head) or a "
             f"positive whole number. Received: num_classes={num_classes!r}"
         )
-    if input_shape is not None and (
-        len(input_shape) != 3 or input_shape[2] != 3 or min(input_shape) < 1
+    if input_shape is not None and not (
+        isinstance(input_shape, (tuple, list))
+        and len(input_shape) == 3
+        and all(_is_count(size, at_least=1) for size in input_shape)
+        and input_shape[2] == 3
     ):
         raise ValueError(
             "create_model: `input_shape` must be (height, width, 3). "
             f"Received: input_shape={input_shape!r}"
         )
-    for fixed in ("name", "preprocessing"):
-        if fixed in overrides:
+
+
+def _is_count(value: Any, at_least: int) -> bool:
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_whole and value >= at_least
+
+
+def _check_overrides(spec: ModelSpec, overrides: Mapping[str, Any]) -> None:
+    fixed = {"name", "num_classes", "input_shape", "preprocessing"}
+    free = [
+        x for x in inspect.signature(spec.build).parameters if x not in fixed
+    ]
+    for name in overrides:
+        if name not in free:
             raise ValueError(
-                f"create_model: `{fixed}` cannot be overridden; it comes from "
-                "the catalogue."
+                f"create_model: {spec.name} has no option `{name}`; "
+                f"its options are {', '.join(free)}."
             )

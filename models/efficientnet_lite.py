@@ -8,7 +8,6 @@ github.com/tensorflow/tpu, models/official/efficientnet/lite.
 """
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -65,12 +64,20 @@ def build(
         seed: Integer from which every random layer gets its own.
 
     Returns: A functional `keras.Model`.
+
+    Raises: ValueError when `width` or `depth` is not positive, or a rate is
+        outside [0, 1).
     """
     import keras
 
     from dropzoo.layers import linear_decay
     from dropzoo.models.preprocessing import normalization
 
+    if not (width > 0 and depth > 0):
+        raise ValueError(
+            "create_model: `width` and `depth` must be positive. "
+            f"Received: width={width!r}, depth={depth!r}"
+        )
     blocks = list(_blocks(width, depth))
     rates = linear_decay(stochastic_depth, len(blocks), rule="efficientnet")
     images = keras.Input(input_shape, name="images")
@@ -119,9 +126,7 @@ def _source_names(width: float, depth: float) -> Callable[[str], str]:
     def source_name(layer: str) -> str:
         if layer in ends:
             return ends[layer]
-        block, part, kind = re.fullmatch(
-            r"(stage\d+_block\d+)_(\w+)_(conv|bn)", layer
-        ).groups()
+        block, part, kind = layer.rsplit("_", 2)
         module = norms[part] if kind == "bn" else f"_{part}_conv"
         return f"_blocks.{index[block]}.{module}"
 

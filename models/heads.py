@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from dropzoo.models.seeds import layer_seed
 
 HEAD = "logits"  # name of the dense layer that ends in logits
+HEAD_VARIABLES = (f"{HEAD}/kernel", f"{HEAD}/bias")
 
 if TYPE_CHECKING:
     import keras
@@ -23,9 +24,16 @@ def classifier(
         seed: The model's seed.
 
     Returns: Logits `(batch, num_classes)`, or the features themselves.
+
+    Raises: ValueError when `dropout` is outside its range.
     """
     from keras import layers
 
+    if not 0 <= dropout < 1:
+        raise ValueError(
+            "create_model: `dropout` must be in [0, 1). "
+            f"Received: dropout={dropout!r}"
+        )
     if not num_classes:
         return features
     x = layers.Dropout(
@@ -53,9 +61,11 @@ def set_head(
             f"Received: {model.name!r}, whose last layer is "
             f"{model.layers[-1].name!r}"
         )
-    if tuple(head.kernel.shape) != kernel.shape:
+    expected = tuple(head.kernel.shape), tuple(head.bias.shape)
+    if (kernel.shape, bias.shape) != expected:
         raise ValueError(
-            "set_head: `kernel` must have the shape of the head, "
-            f"{tuple(head.kernel.shape)}. Received: {kernel.shape}"
+            "set_head: `kernel` and `bias` must have the shapes of the head, "
+            f"{expected[0]} and {expected[1]}. "
+            f"Received: {kernel.shape} and {bias.shape}"
         )
     head.set_weights([kernel, bias])

@@ -7,7 +7,6 @@ Reference: Sandler et al., "MobileNetV2: Inverted Residuals and Linear
 Bottlenecks", 2018, table 2.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -61,6 +60,8 @@ def build(
         seed: Integer from which every random layer gets its own.
 
     Returns: A functional `keras.Model`.
+
+    Raises: ValueError when a rate is outside [0, 1).
     """
     import keras
 
@@ -104,12 +105,14 @@ ENDS = {
 
 
 def source_name(layer: str) -> str:
-    """Name of one of our layers in torchvision's state dict."""
+    """Name of one of our layers in torchvision's state dict.
+
+    Args:
+        layer: A layer with weights.
+    """
     if layer in ENDS:
         return ENDS[layer]
-    block, part, kind = re.fullmatch(
-        r"(stage\d+_block\d+)_(\w+)_(conv|bn)", layer
-    ).groups()
+    block, part, kind = layer.rsplit("_", 2)
     # torchvision's first block has no expansion, so its parts count from 0.
     number = BLOCK_NUMBERS[block]
     first = 0 if number == 1 else 1

@@ -1,6 +1,5 @@
 """Where fine-tuning starts: a pretrained network without its classifier."""
 
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ import keras
 from dropzoo.models.catalogue import create_model, find_weights, model_info
 from dropzoo.models.folding import fold_batch_normalization
 from dropzoo.models.heads import HEAD, classifier
-from dropzoo.models.weights import load_weights, sha256_of_file
+from dropzoo.models.saved_model import load_saved_model as load_saved_model
+from dropzoo.models.weight_sources import sha256_of_file
+from dropzoo.models.weights import load_weights
 
 DROPOUT = 0.2
 
@@ -88,9 +89,9 @@ def from_saved_model(path: Path, image_size: int | None) -> StartingPoint:
     """
     network = network_of(load_saved_model(path))
     features = network.get_layer(HEAD).input
-    dropout = network.get_layer("dropout")
-    if features is dropout.output:
-        features = dropout.input
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.output is features:
+            features = layer.input
     backbone = keras.Model(network.input, features, name=network.name)
     point = StartingPoint(
         backbone,
@@ -111,32 +112,11 @@ def from_saved_model(path: Path, image_size: int | None) -> StartingPoint:
     return point
 
 
-def load_saved_model(path: Path) -> keras.Model:
-    """Loads a `.keras` file without executing anything in it.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        ValueError: It is damaged or would have to be trusted.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no saved model {path}.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        OSError,
-        zipfile.BadZipFile,
-    ) as error:
-        raise ValueError(
-            f"{path} is damaged, or is not a Keras model that can be loaded "
-            f"safely ({' '.join(str(error).split())[:200]})."
-        ) from None
-
-
 def network_of(model: keras.Model) -> keras.Model:
     """The network inside a saved raw-input model.
+
+    Args:
+        model: What `load_saved_model` gave.
 
     Raises: ValueError when there is none.
     """

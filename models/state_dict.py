@@ -1,0 +1,109 @@
+"""Turns PyTorch state dicts into the names and layouts of Keras."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from dropzoo.models.heads import HEAD_VARIABLES
+from dropzoo.models.spec import ModelSpec
+
+# A variable's name in Keras and in PyTorch.
+TORCH_VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def convert_state_dict(
+    state: Mapping[str, np.ndarray], names: Iterable[str], spec: ModelSpec
+) -> dict[str, np.ndarray]:
+    """Renames and transposes the tensors of a state dict.
+
+    The head's tensors are converted even where the model has no head, so that
+    what is kept serves every later use.
+
+    Args:
+        state: Names and arrays as PyTorch has them.
+        names: `layer/variable` of each variable of the model.
+        spec: The record that knows the names of its layers in PyTorch.
+
+    Returns: `layer/variable` and arrays in Keras's layout; without a head
+        where the state dict has none.
+
+    Raises: ValueError when the state dict belongs to another network.
+    """
+    theirs = {
+        name: _torch_name(name, spec) for name in {*names, *HEAD_VARIABLES}
+    }
+    missing = [
+        name
+        for name in sorted(theirs)
+        if theirs[name] not in state and name not in HEAD_VARIABLES
+    ]
+    known = set(theirs.values())
+    unknown = [
+        name
+        for name in state
+        if name not in known and not name.endswith("num_batches_tracked")
+    ]
+    if missing or unknown:
+        raise ValueError(mismatch(spec.name, missing, unknown))
+    return {
+        name: _transpose(state[theirs[name]], "depthwise" in name)
+        for name in theirs
+        if theirs[name] in state
+    }
+
+
+def classes_of_state_dict(
+    state: Mapping[str, np.ndarray], spec: ModelSpec
+) -> int:
+    """The number of logits of a state dict, 0 where it has no head.
+
+    Args:
+        state: Names and arrays as PyTorch has them.
+        spec: The record that knows the names of its layers in PyTorch.
+    """
+    head = state.get(_torch_name(HEAD_VARIABLES[0], spec), np.empty(0))
+    return len(head)
+
+
+def mismatch(model: str, missing: list[str], unknown: list[str]) -> str:
+    """Says why weights are not for a model.
+
+    Args:
+        model: Its name.
+        missing: Tensors that the model needs and the weights lack.
+        unknown: Tensors that the weights have and the model does not know.
+    """
+    parts = [
+        f"{kind} tensors: {len(names)}, the first {names[0]}"
+        for kind, names in (("missing", missing), ("unknown", unknown))
+        if names
+    ]
+    return (
+        f"create_model: these weights are not for {model}; {'; '.join(parts)}."
+    )
+
+
+def _torch_name(name: str, spec: ModelSpec) -> str:
+    if spec.source_names is None:
+        raise ValueError(
+            f"create_model: {spec.name} has no table of names for PyTorch "
+            "weights; give a .keras or .weights.h5 file."
+        )
+    layer, variable = name.split("/")
+    return f"{spec.source_names(layer)}.{TORCH_VARIABLES[variable]}"
+
+
+def _transpose(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
+    if tensor.ndim == 4:
+        # (out, in, height, width) to (height, width, in, out); a depthwise
+        # kernel has its channels first and a multiplier of 1 second.
+        order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
+        return np.ascontiguousarray(tensor.transpose(order))
+    return np.ascontiguousarray(tensor.T)

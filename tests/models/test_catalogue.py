@@ -1,0 +1,235 @@
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from dropzoo.layers import StochasticDepth
+from dropzoo.models import catalogue, create_model, list_models, model_info
+from dropzoo.models.spec import ModelSpec
+
+HEAD_INPUTS = 1280  # channels of the pooled features
+
+
+@pytest.fixture(scope="module", params=list_models())
+def built(request):
+    """Every network of the catalogue, built small and with random layers."""
+    model = create_model(
+        request.param,
+        num_classes=3,
+        input_shape=(64, 64, 3),
+        stochastic_depth=0.2,
+        seed=7,
+    )
+    return model_info(request.param), model
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Builds the smallest network at the smallest useful size."""
+
+    def build(**options):
+        options = {"input_shape": (32, 32, 3), **options}
+        return create_model("mobilenet_v2", **options)
+
+    return build
+
+
+def photos(count=2, side=64):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def test_parameters_are_those_of_the_paper(built):
+    spec, model = built
+    trained = sum(np.prod(v.shape) for v in model.trainable_variables)
+    # With 1000 classes the head has 997 more columns, each with a bias.
+    assert trained + 997 * (HEAD_INPUTS + 1) == spec.parameters
+
+
+def test_a_model_bears_its_name_and_its_layers_have_their_own(built):
+    spec, model = built
+    names = [layer.name for layer in model.layers]
+    assert model.name == spec.name
+    assert len(set(names)) == len(names)
+
+
+def test_a_model_ends_in_logits(built):
+    _, model = built
+    head = model.layers[-1]
+    assert head.name == "logits" and model.output is head.output
+    assert head.activation is keras.activations.linear
+    logits = np.asarray(model(photos()))
+    assert logits.shape == (2, 3) and np.isfinite(logits).all()
+
+
+def test_every_random_layer_has_its_own_seed(built):
+    _, model = built
+    kinds = (StochasticDepth, keras.layers.Dropout)
+    seeds = [layer.seed for layer in model.layers if isinstance(layer, kinds)]
+    assert len(seeds) > 5
+    assert len(set(seeds)) == len(seeds) and None not in seeds
+
+
+def test_depth_drops_grow_to_the_rate_that_was_asked_for(built):
+    _, model = built
+    rates = [x.rate for x in model.layers if isinstance(x, StochasticDepth)]
+    assert rates == sorted(rates)
+    # The last residual block is not the last block: its rate is below 0.2.
+    assert 0 < rates[0] < 0.05 and 0.15 < rates[-1] < 0.2
+
+
+def test_every_level_of_resolution_is_there(built):
+    from dropzoo.models.freezing import levels
+
+    _, model = built
+    assert list(levels(model)) == [f"stride_{2**n}" for n in range(1, 6)]
+
+
+def test_without_classes_a_model_ends_in_pooled_features(small):
+    model = small(num_classes=0)
+    assert model.output_shape == (None, HEAD_INPUTS)
+    assert "dropout" not in [layer.name for layer in model.layers]
+
+
+def test_a_thousand_classes_are_the_default_without_weights(small):
+    assert small().output_shape == (None, 1000)
+
+
+def test_preprocessing_can_be_left_to_the_caller(small):
+    inside = small(num_classes=2)
+    outside = small(num_classes=2, include_preprocessing=False)
+    outside.set_weights(inside.get_weights())
+    raw = photos(3, 32)
+    # The statistics that torchvision publishes, for values in [0, 1].
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    normalised = ((raw / 255 - mean) / deviation).astype("float32")
+    np.testing.assert_allclose(inside(raw), outside(normalised), atol=1e-4)
+
+
+def test_bytes_and_floats_in_the_raw_range_are_the_same(small):
+    model = small(num_classes=2)
+    raw = photos(2, 32)
+    np.testing.assert_array_equal(model(raw), model(raw.astype("float32")))
+
+
+def test_patterns_choose_names():
+    assert list_models("*lite[01]") == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+    ]
+    assert list_models("resnet*") == []
+
+
+def test_networks_with_and_without_weights_are_told_apart():
+    trained = list_models(pretrained=True)
+    assert trained == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "mobilenet_v2",
+    ]
+    untrained = list_models(pretrained=False)
+    assert sorted(trained + untrained) == list_models()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("efficientnet_lite9", "'efficientnet_lite"),
+        ("mobilnet_v2", "did you mean 'mobilenet_v2'"),
+        ("resnet50", "did you mean|`dropzoo list`"),
+        (3, "`dropzoo list`"),
+    ],
+)
+def test_an_unknown_name_offers_what_is_close(name, hint):
+    with pytest.raises(ValueError, match=f"name={name!r}; .*({hint})"):
+        create_model(name)
+
+
+def test_a_name_that_stands_twice_is_refused():
+    spec = model_info("mobilenet_v2")
+    family = types.SimpleNamespace(SPECS=(spec, spec))
+    with pytest.raises(ValueError, match="'mobilenet_v2' stands twice"):
+        catalogue._index([family])
+
+
+def test_a_catalogue_of_several_families_has_all_their_names():
+    def spec(name):
+        known = model_info("mobilenet_v2")
+        fields = {"build": known.build, "preprocessing": known.preprocessing}
+        return ModelSpec(
+            name, input_size=1, parameters=1, reference="", **fields
+        )
+
+    families = [
+        types.SimpleNamespace(SPECS=(spec("a"), spec("b"))),
+        types.SimpleNamespace(SPECS=(spec("c"),)),
+    ]
+    assert list(catalogue._index(families)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"weights": "imagnet"}, r"`weights` must .*'imagenet'.*'imagnet'"),
+        ({"num_classes": -1}, "`num_classes` must .*num_classes=-1"),
+        ({"num_classes": 2.5}, "`num_classes` must .*num_classes=2.5"),
+        ({"num_classes": True}, "`num_classes` must .*num_classes=True"),
+        ({"input_shape": 224}, "`input_shape` must .*input_shape=224"),
+        ({"input_shape": (32, 32)}, "`input_shape` must be"),
+        ({"input_shape": (32, 32, 1)}, "`input_shape` must be"),
+        ({"input_shape": (32, 0, 3)}, "`input_shape` must be"),
+        ({"input_shape": (None, None, 3)}, "`input_shape` must be"),
+        ({"input_shape": (32.0, 32, 3)}, "`input_shape` must be"),
+        ({"preprocessing": None}, "no option `preprocessing`; .*dropout"),
+        ({"stochastic_dept": 0.1}, "no option `stochastic_dept`; .*seed"),
+        ({"dropout": 1.0}, "`dropout` must be in .*dropout=1.0"),
+        ({"stochastic_depth": 1.0}, "`rate` must be in .*rate=1.0"),
+    ],
+)
+def test_an_option_that_breaks_its_rule_gets_one_sentence(options, sentence):
+    with pytest.raises(ValueError, match=sentence) as error:
+        create_model("mobilenet_v2", **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["width", "depth"])
+@pytest.mark.parametrize("value", [0, -1.0])
+def test_a_network_cannot_have_no_width_or_depth(option, value):
+    with pytest.raises(ValueError, match=f"must be positive.*{option}={value}"):
+        create_model("efficientnet_lite0", **{option: value})
+
+
+def test_a_network_without_weights_says_so():
+    with pytest.raises(ValueError, match=r"a tag that .*lite3 has \(none\)"):
+        create_model("efficientnet_lite3", weights="imagenet")
+
+
+def test_numbers_of_numpy_are_numbers(small):
+    model = small(num_classes=np.int64(2), input_shape=tuple(np.full(3, 3)))
+    assert model.input_shape[1:] == (3, 3, 3)
+
+
+def test_the_catalogue_is_read_without_keras():
+    modules = ("catalogue", "spec", "weights", "folding", "freezing")
+    source = (
+        f"import sys, {', '.join(f'dropzoo.models.{x}' for x in modules)}\n"
+        "from dropzoo.models import list_models, model_info\n"
+        "model_info(list_models()[0])\n"
+        "print({'keras', 'tensorflow', 'safetensors'} & set(sys.modules))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True
+    )
+    assert run.stdout == "set()\n", run.stderr
+
+
+def test_the_files_of_weights_are_found_where_their_package_is_installed():
+    for name in list_models(pretrained=True):
+        for record in model_info(name).weights:
+            path = record.find_file()
+            assert isinstance(path, Path) and path.is_file()
