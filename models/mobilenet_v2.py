@@ -19,7 +19,12 @@ from dropzoo.models.inverted_residual import (
     pooled_features,
     stem,
 )
-from dropzoo.models.spec import ModelSpec, Preprocessing, Weights
+from dropzoo.models.spec import (
+    FOOLBOX,
+    ModelSpec,
+    Preprocessing,
+    Weights,
+)
 
 # expansion, filters, repeats, stride (the paper's t, c, n, s)
 STAGES = (
@@ -149,6 +154,7 @@ SPECS = (
                 licence="MIT",
                 origin="torchvision, mobilenet_v2 IMAGENET1K_V1",
                 accuracy_reported=0.71878,
+                accuracy_measured=f"19 {FOOLBOX}",
             ),
         ),
     ),

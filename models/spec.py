@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# The photos on which bundled weights are re-measured; see
+# tests/models/test_pretrained.py.
+FOOLBOX = "of the 20 photos of PyPI foolbox 3.3.4, stretched to the input"
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -31,7 +35,7 @@ class Weights:
     """One set of trained weights and where it can be had.
 
     Args:
-        tag: Name after the dot: `efficientnet_lite0.imagenet`.
+        tag: Name by which `create_model(weights=...)` asks for them.
         package: Distribution on PyPI that contains the file.
         module: Import package in which the file lies.
         file: Path of the file inside that import package.
