@@ -95,7 +95,7 @@ class ExactResume(keras.callbacks.Callback):
             {name: float(value) for name, value in (logs or {}).items()}
         )
         state = {
-            name: np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+            name: np.asarray(keras.ops.convert_to_numpy(variable), order="C")
             for name, variable in _state(self.model).items()
         }
         facts = json.dumps({"history": self.history})
