@@ -14,7 +14,8 @@ Reference: Jacob et al., "Quantization and Training of Neural Networks for
 Efficient Integer-Arithmetic-Only Inference", 2018, section 3.2.
 """
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,14 +27,15 @@ def fold_batch_normalization(model: "keras.Model") -> "keras.Model":
     """A copy of a model in which convolutions have absorbed their BatchNorm.
 
     A BatchNorm is folded where it is the only reader of a convolution or
-    dense layer that has no activation of its own; others stay as they are.
+    dense layer that has no activation of its own; others stay as they are,
+    and so do those inside an inner model.
 
     Args:
         model: A functional model.
 
-    Returns: An independent functional model with the same layer names, less
-        the folded BatchNorms. Its outputs equal the original's at inference
-        up to rounding.
+    Returns: An independent functional model with the same layer names and
+        `trainable` flags, less the folded BatchNorms. Its outputs equal the
+        original's at inference up to rounding.
 
     Raises: ValueError when the model is not functional.
     """
@@ -56,8 +58,9 @@ def fold_batch_normalization(model: "keras.Model") -> "keras.Model":
     def call(layer, *args, **kwargs):
         return args[0] if layer.name in absorbed else layer(*args, **kwargs)
 
+    inputs = keras.tree.map_structure(_same_input, model.input)
     copy = keras.models.clone_model(
-        model, clone_function=clone, call_function=call
+        model, inputs, clone_function=clone, call_function=call
     )
     for layer in copy.layers:
         source = model.get_layer(layer.name)
@@ -65,11 +68,12 @@ def fold_batch_normalization(model: "keras.Model") -> "keras.Model":
             layer.set_weights(_fold(source, folded[layer.name]))
         else:
             layer.set_weights(source.get_weights())
-        layer.trainable = source.trainable
+    if not model.trainable:
+        copy.trainable = False
     return copy
 
 
-def foldable(model: "keras.Model") -> dict:
+def foldable(model: "keras.Model") -> dict[str, Any]:
     """Names of layers and the BatchNorm that each can absorb.
 
     Args:
@@ -79,23 +83,44 @@ def foldable(model: "keras.Model") -> dict:
     """
     import keras
 
+    reads = Counter(id(tensor) for tensor in model.outputs)
+    for operation in model.operations:
+        for node in operation._inbound_nodes:
+            reads.update(id(tensor) for tensor in node.input_tensors)
     pairs = {}
     for norm in model.layers:
-        if not isinstance(norm, keras.layers.BatchNormalization):
-            continue
-        producer = norm.input._keras_history.operation
-        readers = [
-            reader
-            for node in getattr(producer, "_outbound_nodes", ())
-            for reader in [node.operation]
-            if reader in model.operations
-        ]
-        if _absorbs(producer, norm) and readers == [norm]:
-            pairs[producer.name] = norm
+        if type(norm) is not keras.layers.BatchNormalization:
+            continue  # a user's own kind may compute something else
+        tensor = norm._inbound_nodes[0].input_tensors[0]
+        layer = tensor._keras_history.operation
+        if (
+            reads[id(tensor)] == 1
+            and _is_called_plainly(norm)
+            and _is_called_plainly(layer)
+            and _absorbs(layer, norm)
+        ):
+            pairs[layer.name] = norm
     return pairs
 
 
-def _absorbs(layer, norm) -> bool:
+def _same_input(tensor: Any) -> Any:
+    """A new input under the old layer's name."""
+    import keras
+
+    return keras.Input(
+        batch_shape=tensor.shape,
+        dtype=tensor.dtype,
+        name=tensor._keras_history.operation.name,
+    )
+
+
+def _is_called_plainly(layer: Any) -> bool:
+    """Called once, and not in training mode for good."""
+    calls = layer._inbound_nodes
+    return len(calls) == 1 and not calls[0].arguments.kwargs.get("training")
+
+
+def _absorbs(layer: Any, norm: Any) -> bool:
     import keras
 
     kinds = (
@@ -105,14 +130,20 @@ def _absorbs(layer, norm) -> bool:
         keras.layers.DepthwiseConv2D,
         keras.layers.Dense,
     )
-    if not isinstance(layer, kinds):
+    if type(layer) not in kinds:
         return False
+    channels_last = getattr(layer, "data_format", "") != "channels_first"
     last = len(norm.input.shape) - 1
-    linear = layer.activation is keras.activations.linear
-    return linear and norm.axis in (-1, last)
+    return (
+        layer.activation is keras.activations.linear
+        and channels_last
+        and norm.axis in (-1, last)
+        # Low-rank adapters and quantisation add variables of their own.
+        and len(layer.weights) == 1 + layer.use_bias
+    )
 
 
-def _fold(layer, norm) -> list[np.ndarray]:
+def _fold(layer: Any, norm: Any) -> list[np.ndarray]:
     import keras
 
     to_numpy = keras.ops.convert_to_numpy

@@ -20,15 +20,18 @@ def levels(model: "keras.Model") -> dict[str, str]:
 
     Returns: `{"stride_2": layer name, "stride_4": ...}`, the finest first: the
         last layer in the order of the model whose map is that many times
-        smaller than the input.
+        smaller than the input. Empty where the input is not one image of a
+        fixed height.
     """
-    height = model.input_shape[1]
+    if not isinstance(model.input_shape, tuple):
+        return {}  # several inputs
+    height = _height(model.input_shape)
     found: dict[int, str] = {}
     for layer in model.layers:
-        shape = getattr(layer.output, "shape", ())
-        if len(shape) == 4 and shape[1]:
+        rows = _height(_output_shape(layer))
+        if height and rows:
             # Odd sizes round up: 15 of 240 is stride 16, 8 of 240 stride 32.
-            stride = 2 ** round(math.log2(height / shape[1]))
+            stride = 2 ** round(math.log2(height / rows))
             if stride > 1:
                 found[stride] = layer.name
     return {f"stride_{stride}": found[stride] for stride in sorted(found)}
@@ -51,6 +54,7 @@ def freeze(model: "keras.Model", up_to: UpTo) -> list[str]:
     Returns: Names of the frozen layers that have weights.
 
     Raises:
+        TypeError: `up_to` is neither a string nor callable.
         ValueError: Nothing in the model has that name or matches it.
         RuntimeError: The model is compiled already.
     """
@@ -97,35 +101,66 @@ def trainable_report(model: "keras.Model") -> str:
     )
 
 
-def _select(model, up_to: UpTo) -> set[str]:
+def _select(model: Any, up_to: UpTo) -> set[str]:
+    """Names of the layers to freeze."""
     names = [layer.name for layer in model.layers]
-    if callable(up_to):
-        return {layer.name for layer in model.layers if up_to(layer)}
+    if not isinstance(up_to, str):
+        return _select_by_predicate(model, up_to)
     if up_to == "none":
         return set()
     if up_to == "all":
         return set(names)
+    available = levels(model)
     if up_to == "head":
         weighted = [layer.name for layer in model.layers if layer.weights]
-        return set(names[: names.index(weighted[-1])])
-    if re.fullmatch(r"stride_\d+", up_to):
-        available = levels(model)
-        if up_to not in available:
-            raise ValueError(
-                f"freeze: `up_to` must be a level of {model.name} "
-                f"({', '.join(available)}). Received: up_to={up_to!r}"
-            )
-        up_to = available[up_to]
-    if up_to in names:
-        return set(names[: names.index(up_to) + 1])
+        return set(names[: names.index(weighted[-1])] if weighted else names)
+    if re.fullmatch(r"stride_\d+", up_to) and up_to not in available:
+        raise ValueError(
+            f"freeze: `up_to` must be a level of {model.name} "
+            f"({', '.join(available) or 'it has none'}). "
+            f"Received: up_to={up_to!r}"
+        )
+    name = available.get(up_to, up_to)
+    if name in names:
+        return set(names[: names.index(name) + 1])
     matched = set(fnmatch.filter(names, up_to))
     if not matched:
         raise ValueError(
             "freeze: `up_to` must be 'none', 'head', 'all', a level "
-            f"({', '.join(levels(model))}), or the name or pattern of a "
-            f"layer of {model.name}. Received: up_to={up_to!r}"
+            f"({', '.join(available) or 'it has none'}), or the name or "
+            f"pattern of a layer of {model.name}. Received: up_to={up_to!r}"
         )
     return matched
+
+
+def _select_by_predicate(
+    model: Any, chooses: Callable[[Any], bool]
+) -> set[str]:
+    if not callable(chooses):
+        raise TypeError(
+            "freeze: `up_to` must be a string or a function of a layer. "
+            f"Received: up_to={chooses!r}"
+        )
+    matched = {layer.name for layer in model.layers if chooses(layer)}
+    if not matched:
+        raise ValueError(
+            f"freeze: the function `up_to` chose no layer of {model.name}; "
+            "'none' freezes nothing."
+        )
+    return matched
+
+
+def _output_shape(layer: Any) -> tuple[int | None, ...]:
+    """Shape of what a layer gives; `()` where it gives several things."""
+    try:
+        return tuple(layer.output.shape)
+    except (AttributeError, ValueError):
+        return ()
+
+
+def _height(shape: tuple[int | None, ...]) -> int | None:
+    """Height of a map `(batch, height, width, channels)`, if it is one."""
+    return shape[1] if len(shape) == 4 else None
 
 
 def _size(variable) -> int:
