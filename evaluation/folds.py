@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 ENOUGH = 20  # validation images of a class on which a choice can rest
-NUM_FOLDS = 3
+NUM_FOLDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ def choose_folds(
 
     Where every class has at least 20 validation images, they judge and the
     training images are learned from. Otherwise training and validation are
-    pooled: stratified 3-fold over both judges, and the final model learns from
-    both. A class with fewer than 3 images is learned from in every fold and
+    pooled: stratified 2-fold over both judges, and the final model learns from
+    both. A class with a single image is learned from in both folds and
     judged in none.
 
     Args:

@@ -61,7 +61,7 @@ class Config:
     """Photos in a training step."""
     epochs: int | None = None
     """Epochs of fine-tuning. Default: 4 to 16, by the number of photos."""
-    peak_rate: float = 3e-4
+    peak_rate: float = 1e-4
     """Learning rate after warm-up."""
     freeze: Freeze = "none"
     """What stays as it was: `none`, `all` (fit the head only), or a level such
