@@ -1,0 +1,439 @@
+"""The main job, end to end, on tiny photos and a tiny network."""
+
+import csv
+import dataclasses
+import html.parser
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dropzoo import cli
+from dropzoo.callbacks import ProgressBar
+from dropzoo.models import starting_point
+from dropzoo.recipes import finetune
+from dropzoo.recipes.run_folder import RunFolder
+
+FILES = {
+    "config.json",
+    "history.csv",
+    "labels.json",
+    "metrics.json",
+    "model.keras",
+    "report.html",
+}
+CLASSES = ["horizontal", "slanted", "vertical"]
+
+
+@pytest.fixture(scope="module")
+def wrecking_options(photos) -> dict:
+    """k-fold on 51 photos, at a rate that no network survives."""
+    return {
+        "data": str(photos),
+        "model": "tiny",
+        "weights": "random",
+        "epochs": 4,
+        "peak_rate": 0.5,
+        "batch_size": 10,
+        "augmentation": "none",
+    }
+
+
+@pytest.fixture(scope="module")
+def wrecked_run(wrecking_options, tmp_path_factory) -> finetune.Result:
+    out = tmp_path_factory.mktemp("runs") / "wrecked"
+    return finetune.run(finetune.Config(**wrecking_options, out=str(out)))
+
+
+@pytest.fixture(scope="module")
+def head_run(photos, tmp_path_factory) -> finetune.Result:
+    """A real network with its ImageNet weights, of which the head is fitted."""
+    out = tmp_path_factory.mktemp("runs") / "head"
+    return finetune.run(
+        finetune.Config(
+            data=str(photos), image_size=32, freeze="all", out=str(out)
+        )
+    )
+
+
+def run(options: dict, out: Path, **changes) -> finetune.Result:
+    return finetune.run(
+        finetune.Config(**{**options, **changes, "out": str(out)})
+    )
+
+
+def read_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def saved_weights(folder: Path) -> dict[str, np.ndarray]:
+    """Weights of the network in a run's saved model, by layer."""
+    model = starting_point.load_saved_model(folder / "model.keras")
+    network = starting_point.network_of(model)
+    return {
+        f"{layer.name}/{number}": value
+        for layer in network.layers
+        for number, value in enumerate(layer.get_weights())
+    }
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    ours, theirs = saved_weights(one), saved_weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[name], err_msg=name)
+
+
+def refusal(capsys, *words: str) -> str:
+    """The one sentence and the status 2 that a command ends in."""
+    capsys.readouterr()
+    try:
+        status = cli.main(["finetune", *words])
+    except SystemExit as stop:  # from reading the options
+        status = stop.code
+    output = capsys.readouterr()
+    assert status == 2
+    assert output.out == ""
+    sentence = output.err.splitlines()[-1]
+    assert sentence.startswith("dropzoo finetune: ")
+    assert "Traceback" not in output.err
+    return sentence
+
+
+# What is kept.
+
+
+@pytest.mark.parametrize("name", ["tuned_run", "wrecked_run", "head_run"])
+def test_the_folder_holds_the_six_files_and_nothing_else(name, request):
+    folder = request.getfixturevalue(name).folder
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert read_json(folder / "labels.json") == CLASSES
+
+
+def test_the_saved_model_needs_keras_alone(tuned_run):
+    source = f"""
+import sys
+import keras
+import numpy as np
+model = keras.saving.load_model({str(tuned_run.folder / "model.keras")!r})
+rng = np.random.default_rng(0)
+for shape in [(1, 40, 70, 3), (2, 100, 33, 3)]:
+    photos = rng.integers(0, 256, shape, dtype=np.uint8)
+    print(*model.predict(photos, verbose=0).sum(axis=1))
+print([name for name in sys.modules if name.split(".")[0] == "dropzoo"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *sums, imported = done.stdout.splitlines()
+    values = [float(word) for line in sums for word in line.split()]
+    np.testing.assert_allclose(values, [1, 1, 1], atol=1e-6)
+    assert imported == "[]"
+
+
+def test_the_saved_model_holds_no_optimizer(tuned_run):
+    network = starting_point.network_of(
+        starting_point.load_saved_model(tuned_run.folder / "model.keras")
+    )
+    assert not network.compiled
+
+
+def test_the_options_come_back_from_config_json(tuned_run, tuned_options):
+    read = finetune.read_config(RunFolder.open(tuned_run.folder))
+    assert read == finetune.Config(**tuned_options, out=str(tuned_run.folder))
+
+
+def test_metrics_json_tells_what_the_result_tells(tuned_run):
+    metrics = read_json(tuned_run.folder / "metrics.json")
+    assert metrics["test"]["accuracy"] == tuned_run.accuracy
+    assert metrics["test"]["num_examples"] == 24
+    assert metrics["test_head_only"]["accuracy"] == tuned_run.probe_accuracy
+    assert metrics["seconds"] == tuned_run.seconds
+    assert list(metrics["seconds"]) == [
+        "Data",
+        "Model",
+        "Sanity",
+        "Probe",
+        "Fine-tune",
+        "Evaluate",
+        "Keep",
+    ]
+    assert metrics["data"]["counts"] == {
+        "train": [20] * 3,
+        "validation": [20] * 3,
+        "test": [8] * 3,
+    }
+
+
+def test_the_history_has_a_row_for_each_epoch(tuned_run):
+    with (tuned_run.folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert {row["phase"] for row in rows} == {"fine-tune"}
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert all(float(row[name]) >= 0 for row in rows)
+
+
+class References(html.parser.HTMLParser):
+    """Collects what a page would fetch, and its scripts."""
+
+    def __init__(self):
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attributes):
+        self.found += ["script"] * (tag == "script")
+        for name, value in attributes:
+            if name in ("src", "href", "srcset", "data", "action"):
+                if not value.startswith(("#", "data:")):
+                    self.found.append(value)
+
+
+@pytest.mark.parametrize("name", ["tuned_run", "wrecked_run"])
+def test_the_report_fetches_nothing(name, request):
+    page = (request.getfixturevalue(name).folder / "report.html").read_text()
+    references = References()
+    references.feed(page)
+    assert references.found == []
+    assert "@import" not in page
+    assert "url(" not in page
+    assert "dropzoo finetune --data" in page
+
+
+# What is chosen.
+
+
+def test_fine_tuning_that_helps_is_kept(tuned_run):
+    verdict = read_json(tuned_run.folder / "metrics.json")["verdict"]
+    assert tuned_run.kept == "fine-tuned"
+    assert verdict["judged_on"] == "60 validation photos"
+    assert verdict["tuned_loss"] < verdict["head_loss"]
+
+
+def test_a_wrecked_network_is_not_kept(wrecked_run):
+    verdict = read_json(wrecked_run.folder / "metrics.json")["verdict"]
+    assert wrecked_run.kept == "head only"
+    assert verdict["judged_on"] == "51 held-out photos of 3 folds"
+    assert not verdict["tuned_loss"] < verdict["head_loss"]
+    assert wrecked_run.accuracy == wrecked_run.probe_accuracy
+    page = (wrecked_run.folder / "report.html").read_text()
+    assert "Kept: the head alone." in page
+
+
+def test_freezing_everything_keeps_the_pretrained_backbone(head_run):
+    assert head_run.kept == "head only"
+    pretrained = starting_point.from_catalogue(
+        "efficientnet_lite0", "imagenet", 32
+    ).backbone
+    saved = saved_weights(head_run.folder)
+    for layer in pretrained.layers:
+        for number, value in enumerate(layer.get_weights()):
+            name = f"{layer.name}/{number}"
+            np.testing.assert_array_equal(saved[name], value, err_msg=name)
+    verdict = read_json(head_run.folder / "metrics.json")["verdict"]
+    assert verdict["tuned_loss"] is None
+
+
+def test_a_level_stays_as_it_was(tuned_options, tmp_path):
+    import keras
+
+    result = run(tuned_options, tmp_path / "run", freeze="stride_2")
+    assert result.kept == "fine-tuned"
+    keras.utils.set_random_seed(0)  # the weights that the run started from
+    start = starting_point.from_catalogue("tiny", None, None).backbone
+    saved = saved_weights(result.folder)
+    before = {x.name: x.get_weights() for x in start.layers if x.weights}
+    np.testing.assert_array_equal(saved["conv1/0"], before["conv1"][0])
+    assert np.abs(saved["conv2/0"] - before["conv2"][0]).max() > 1e-3
+
+
+def test_a_run_starts_from_an_earlier_one(tuned_run, photos, tmp_path, capsys):
+    result = finetune.run(
+        finetune.Config(
+            data=str(photos),
+            weights=str(tuned_run.folder),
+            freeze="all",
+            out=str(tmp_path / "run"),
+        )
+    )
+    assert "Loaded the backbone of" in capsys.readouterr().err
+    ours, theirs = map(saved_weights, (result.folder, tuned_run.folder))
+    np.testing.assert_array_equal(ours["conv1/0"], theirs["conv1/0"])
+    assert (ours["logits/0"] != theirs["logits/0"]).any()
+
+
+# What repeats.
+
+
+def test_the_same_seed_gives_the_same_result(
+    tuned_run, tuned_options, tmp_path
+):
+    again = run(tuned_options, tmp_path / "again")
+    assert_same_weights(again.folder, tuned_run.folder)
+    ours, theirs = (
+        read_json(folder / "metrics.json")
+        for folder in (again.folder, tuned_run.folder)
+    )
+    assert ours["test"] == theirs["test"]
+    assert ours["verdict"] == theirs["verdict"]
+
+
+def interrupt_at(monkeypatch, batch: int) -> None:
+    """Has the user press Ctrl-C in the n-th batch of a training."""
+    advance = ProgressBar.on_train_batch_end
+    seen = []
+
+    def stop(self, number, logs=None):
+        advance(self, number, logs)
+        seen.append(number)
+        if len(seen) == batch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "on_train_batch_end", stop)
+
+
+def interrupted(options: dict, out: Path, monkeypatch, batch: int) -> str:
+    """The sentence that an interrupted run leaves."""
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, batch)
+        with pytest.raises(KeyboardInterrupt) as stop:
+            run(options, out)
+    assert not (out / "metrics.json").exists()
+    return str(stop.value)
+
+
+def test_a_resumed_run_ends_as_one_left_alone(
+    tuned_run, tuned_options, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "a run"
+    # In the second batch of the second epoch.
+    sentence = interrupted(tuned_options, out, monkeypatch, batch=8)
+    assert f"dropzoo finetune --resume '{out}'" in sentence
+    assert cli.main(["finetune", "--resume", str(out)]) == 0
+    output = capsys.readouterr()
+    assert output.out == f"{out}\n"
+    assert "Kept: the fine-tuned network. On 60 validation" in output.err
+    assert_same_weights(out, tuned_run.folder)
+    assert (out / "history.csv").read_bytes() == (
+        tuned_run.folder / "history.csv"
+    ).read_bytes()
+    assert {path.name for path in out.iterdir()} == FILES
+
+
+def test_a_run_stopped_between_folds_goes_on(
+    wrecked_run, wrecking_options, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "run"
+    # Three batches make a fold: in the second batch of the second.
+    interrupted(wrecking_options, out, monkeypatch, batch=5)
+    finetune.run(finetune.Config(resume=str(out)))
+    assert "Kept: the head alone. On 51 held-out" in capsys.readouterr().err
+    verdicts = [
+        read_json(folder / "metrics.json")["verdict"]
+        for folder in (out, wrecked_run.folder)
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
+# What is refused.
+
+
+def test_resuming_a_complete_run_is_refused(tuned_run, capsys):
+    folder = str(tuned_run.folder)
+    sentence = refusal(capsys, "--resume", folder)
+    assert "must be a run that was stopped" in sentence
+    assert f"dropzoo evaluate {folder}" in sentence
+
+
+def test_resuming_with_other_options_is_refused(tuned_run, capsys):
+    words = "--resume", str(tuned_run.folder), "--epochs", "3"
+    assert "no other option" in refusal(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is damaged"),
+        ('{"data": "digits"}', "does not hold the options"),
+        ("[]", "does not hold the options"),
+    ],
+)
+def test_a_damaged_config_is_refused(content, sentence, tmp_path, capsys):
+    (tmp_path / "config.json").write_text(content)
+    assert sentence in refusal(capsys, "--resume", str(tmp_path))
+
+
+def test_an_existing_folder_is_left_alone(photos, tmp_path, capsys):
+    (tmp_path / "letter.txt").write_text("dear")
+    words = "--data", str(photos), "--out", str(tmp_path)
+    assert "`out` must not exist yet" in refusal(capsys, *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--freeze", "stride_3"], "must be a level of tiny (stride_2, "),
+        (["--freeze", "conv9"], "or the name or pattern of a layer"),
+        (["--data", "nowhere/at/all"], "there is no folder"),
+        (["--model", "tinny"], "did you mean 'tiny'?"),
+        (["--weights", "imagenet"], "a tag that tiny has"),
+        (["--limit", "2"], "`limit` must be at least 3"),
+    ],
+)
+def test_a_mistake_is_refused_before_training_and_leaves_nothing(
+    words, sentence, photos, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        "dropzoo.recipes.fine_tuning.FineTuning.fit",
+        lambda *args, **kwargs: pytest.fail("it trained"),
+    )
+    out = tmp_path / "run"
+    base = ["--data", str(photos), "--model", "tiny", "--weights", "random"]
+    assert sentence in refusal(capsys, *base, "--out", str(out), *words)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--batch-size", "0"], "`batch_size` must be at least 1"),
+        (["--epochs", "0"], "`epochs` must be at least 1"),
+        (["--limit", "-3"], "`limit` must be at least 1"),
+        (["--image-size", "0"], "`image_size` must be at least 1"),
+        (["--peak-rate", "1"], "`peak_rate` must be in (0, 1)"),
+        (["--peak-rate", "nan"], "`peak_rate` must be in (0, 1)"),
+        (["--seed", "-1"], "`seed` must be in [0, 2**31)"),
+        (["--epoch", "3"], "did you mean `--epochs`?"),
+        (["--augmentation", "wild"], "('none', 'light', 'strong')"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(words, sentence, capsys):
+    assert sentence in refusal(capsys, *words)
+
+
+def test_the_command_repeats_the_run(tuned_options):
+    config = finetune.Config(**tuned_options, out="runs/a b")
+    words = finetune.command(config).split()
+    assert words[:2] == ["dropzoo", "finetune"]
+    assert "--out" not in words
+    expected = dataclasses.replace(config, out=None)
+    with pytest.MonkeyPatch.context() as patch:
+        read = []
+        patch.setattr(finetune, "run", lambda c: read.append(c) or tuple())
+        with pytest.raises(AttributeError):  # the run has no folder
+            finetune.main(words[2:])
+    assert read == [expected]
+
+
+@pytest.mark.parametrize(
+    ("photos", "epochs"), [(10, 16), (1500, 16), (3000, 8), (10**6, 4)]
+)
+def test_more_photos_take_fewer_epochs(photos, epochs):
+    assert finetune.default_epochs(photos) == epochs
