@@ -104,7 +104,7 @@ def cached_features(
     found = Features(path, shape, reused=True)
     if path.is_file() and path.stat().st_size == found.num_bytes:
         return found
-    with atomic_write(path) as part, part.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         for batch in compute():
             file.write(np.ascontiguousarray(batch, "<f4").tobytes())
     return Features(path, shape, reused=False)

@@ -43,14 +43,15 @@ def linear_decay(
             "linear_decay: `num_blocks` must be at least 1. "
             f"Received: num_blocks={num_blocks!r}"
         )
-    first, last = {
+    ends = {
         "paper": (1, num_blocks),
         "efficientnet": (0, num_blocks),
         "timm": (0, max(num_blocks - 1, 1)),
-    }.get(rule, (None, None))
-    if first is None:
+    }
+    if rule not in ends:
         raise ValueError(
             "linear_decay: `rule` must be 'paper', 'efficientnet' or 'timm'. "
             f"Received: rule={rule!r}"
         )
+    first, last = ends[rule]
     return tuple(rate * (first + block) / last for block in range(num_blocks))
