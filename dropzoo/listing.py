@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from dropzoo.info import describe
 from dropzoo.models import list_models, model_info
 from dropzoo.models.spec import ModelSpec
 from dropzoo.recipes.options import parse
-
-PLAIN_WIDTH = 200  # columns of a line that goes to a file or a pipe
+from dropzoo.recipes.output_table import new_table, print_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,22 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_table(specs: Sequence[ModelSpec]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PLAIN_WIDTH)
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
-    table.add_column("name", no_wrap=True, style="bold")
-    table.add_column("parameters", justify="right")
-    table.add_column("input", justify="right")
-    table.add_column("weights")
-    table.add_column("top-1", justify="right")
-    table.add_column("licence")
+    table = new_table(
+        "name", ">parameters", ">input", "weights", ">top-1", "licence"
+    )
     for spec in specs:
         table.add_row(*_row(spec))
-    # Printed by `print`: rich would end the program at a closed pipe.
-    with console.capture() as text:
-        console.print(table)
-    print(text.get(), end="")
+    print_table(table)
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:
