@@ -321,11 +321,21 @@ def _open_folder(config: Config) -> tuple[RunFolder, Config]:
 
 def _starting_point(config: Config):
     """The pretrained network that the options ask for."""
-    from dropzoo.models import starting_point
+    from dropzoo.models import model_info, starting_point
 
-    if Path(config.weights).is_dir():
+    # A folder may happen to be called `imagenet`: names of weights come first.
+    tags = {weights.tag for weights in model_info(config.model).weights}
+    is_name = config.weights in tags | {"random"}
+    if not is_name and Path(config.weights).is_dir():
         path = RunFolder.open(config.weights).model()
-        return starting_point.from_saved_model(path, config.image_size)
+        start = starting_point.from_saved_model(path, config.image_size)
+        if config.model not in (Config.model, start.backbone.name):
+            raise ValueError(
+                "finetune: `model` must be left out, or be the network of the "
+                f"earlier run in `weights`, {start.backbone.name}. "
+                f"Received: model={config.model!r}"
+            )
+        return start
     weights = None if config.weights == "random" else config.weights
     return starting_point.from_catalogue(
         config.model, weights, config.image_size

@@ -268,6 +268,28 @@ def test_a_run_starts_from_an_earlier_one(tuned_run, photos, tmp_path, capsys):
     assert (ours["logits/0"] != theirs["logits/0"]).any()
 
 
+def test_a_folder_called_like_weights_is_not_mistaken_for_a_run(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random").mkdir()
+    config = finetune.Config(model="tiny", weights="random")
+    assert finetune._starting_point(config).loaded == "Random weights."
+
+
+def test_another_network_than_that_of_the_earlier_run_is_refused(tuned_run):
+    weights = str(tuned_run.folder)
+    config = finetune.Config(model="mobilenet_v2", weights=weights)
+    with pytest.raises(ValueError, match="the earlier run in `weights`, tiny"):
+        finetune._starting_point(config)
+
+
+def test_another_size_than_that_of_the_earlier_run_is_refused(tuned_run):
+    config = finetune.Config(weights=str(tuned_run.folder), image_size=64)
+    with pytest.raises(ValueError, match="that of the earlier run, 32"):
+        finetune._starting_point(config)
+
+
 # What repeats.
 
 
