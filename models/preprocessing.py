@@ -9,15 +9,21 @@ hand uint8 images to the network and agree with the saved model to the bit.
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dropzoo.models.spec import Preprocessing
+from dropzoo.models.stripping import strip_training_layers
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
 
 def normalization(preprocessing: Preprocessing) -> "keras.Layer":
-    """A layer from raw RGB in [0, 255] to what the network was trained on."""
+    """A layer from raw RGB in [0, 255] to what the network was trained on.
+
+    Args:
+        preprocessing: Mean and scale of each channel.
+    """
     import keras
 
     return keras.layers.Rescaling(
@@ -33,7 +39,12 @@ def normalization(preprocessing: Preprocessing) -> "keras.Layer":
 
 
 def resizing(height: int, width: int) -> "keras.Layer":
-    """The resize rule: any uint8 RGB image to uint8 of one size."""
+    """The resize rule: any uint8 RGB image to uint8 of one size.
+
+    Args:
+        height: Of the result, in pixels.
+        width: Of the result, in pixels.
+    """
     import keras
 
     return keras.layers.Resizing(
@@ -55,7 +66,8 @@ def raw_input_model(model: "keras.Model") -> "keras.Model":
 
     Returns: A functional model from `(batch, height, width, 3)` uint8 RGB of
         any size to probabilities `(batch, num_classes)`. It loads with
-        `keras.saving.load_model` alone.
+        `keras.saving.load_model` alone: layers that only training needs are
+        left out.
     """
     import keras
 
@@ -65,24 +77,28 @@ def raw_input_model(model: "keras.Model") -> "keras.Model":
     height, width, channels = model.input_shape[1:]
     photos = keras.Input((None, None, channels), dtype="uint8", name="photos")
     x = resizing(height, width)(photos)
-    logits = network(x, training=False)
+    logits = strip_training_layers(network)(x, training=False)
     probabilities = keras.layers.Softmax(name="probabilities", dtype="float32")(
         logits
     )
     return keras.Model(photos, probabilities, name=f"{model.name}_classifier")
 
 
-def check_raw_range(images: "np.ndarray | Any") -> None:
+def check_raw_range(images: Any) -> None:
     """Warns when images look normalised already.
-
-    Args:
-        images: A batch for a model that takes raw RGB in [0, 255].
 
     A photo whose brightest value is at most 1 is as good as black in [0, 255];
     nearly always it was divided by 255 before.
+
+    Args:
+        images: A batch for a model that takes raw RGB in [0, 255]: an array
+            or a tensor.
     """
-    low, high = float(images.min()), float(images.max())
-    if low < 0 or (0 < high <= 1):
+    pixels = np.asarray(images)
+    if not pixels.size:
+        return
+    low, high = float(pixels.min()), float(pixels.max())
+    if low < 0 or 0 < high <= 1:
         warnings.warn(
             "The model normalises its input itself and takes RGB in "
             f"[0, 255], but these images lie in [{low:.3g}, {high:.3g}]: "
