@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -99,12 +100,14 @@ class RunFolder:
         return path
 
     def write_json(self, name: str, content: Any) -> None:
-        """Writes a file of the run, whole or not at all."""
+        """Writes a file of the run, whole or not at all.
+
+        NaN and infinity, such as the loss of a network that diverged, become
+        `null`: JSON does not know them.
+        """
+        text = json.dumps(_finite(content), indent=2, ensure_ascii=False)
         with atomic_write(self.path / name) as part:
-            part.write_text(
-                json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-                encoding="utf-8",
-            )
+            part.write_text(text + "\n", encoding="utf-8")
 
     def read_json(self, name: str) -> Any:
         """Reads a file of the run.
@@ -129,6 +132,16 @@ class RunFolder:
     def finish(self) -> None:
         """Removes what only a stopped run needs."""
         shutil.rmtree(self.state, ignore_errors=True)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def _check_writable(folder: Path) -> None:

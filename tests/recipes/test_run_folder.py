@@ -78,6 +78,13 @@ def test_what_is_written_is_read_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["labels.json"]
 
 
+def test_numbers_that_json_does_not_know_become_null(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_json("a.json", {"loss": [float("nan"), float("inf"), 1.5]})
+    assert "N" not in (tmp_path / "a.json").read_text()
+    assert folder.read_json("a.json") == {"loss": [None, None, 1.5]}
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no `labels.json`"):
         RunFolder(tmp_path).read_json("labels.json")
