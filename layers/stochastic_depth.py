@@ -1,5 +1,7 @@
 """Stochastic depth as a mask on the residual branch."""
 
+from typing import Literal
+
 import keras
 from keras import ops
 
@@ -22,7 +24,8 @@ class StochasticDepth(keras.layers.Layer):
         per: `"sample"` draws for each sample (EfficientNet, timm), `"batch"`
             once for each batch (the paper).
         scale: `"training"` or `"inference"`: where the rate is made up for.
-        seed: Integer, `keras.random.SeedGenerator` or `None`.
+        seed: Integer or `None`. Layers of one network need different seeds:
+            with equal ones all blocks would be dropped together.
 
     Input shape: `(batch, ...)`, any rank from 1.
 
@@ -42,7 +45,13 @@ class StochasticDepth(keras.layers.Layer):
     """
 
     def __init__(
-        self, rate, *, per="sample", scale="training", seed=None, **kwargs
+        self,
+        rate: float,
+        *,
+        per: Literal["sample", "batch"] = "sample",
+        scale: Literal["training", "inference"] = "training",
+        seed: int | None = None,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if not 0 <= rate < 1:
@@ -68,9 +77,9 @@ class StochasticDepth(keras.layers.Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        keep = 1 - self.rate
         if self.rate == 0:
             return inputs
+        keep = 1 - self.rate
         if not training:
             return inputs * keep if self.scale == "inference" else inputs
         count = ops.shape(inputs)[0] if self.per == "sample" else 1

@@ -17,7 +17,9 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: Number of optimizer steps below the first rate, at
             least 0.
 
-    Raises: ValueError when `warmup_steps` is negative.
+    Raises:
+        TypeError: `schedule` is not a schedule.
+        ValueError: `warmup_steps` is negative.
 
     Example:
         >>> cosine = keras.optimizers.schedules.CosineDecay(0.1, 100)
@@ -29,8 +31,19 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         2.2.
     """
 
-    def __init__(self, schedule, warmup_steps):
+    def __init__(
+        self,
+        schedule: keras.optimizers.schedules.LearningRateSchedule,
+        warmup_steps: int,
+    ):
         super().__init__()
+        if not isinstance(
+            schedule, keras.optimizers.schedules.LearningRateSchedule
+        ):
+            raise TypeError(
+                "Warmup: `schedule` must be a LearningRateSchedule. "
+                f"Received: schedule={schedule!r}"
+            )
         if warmup_steps < 0:
             raise ValueError(
                 "Warmup: `warmup_steps` must be at least 0. "
