@@ -1,5 +1,7 @@
 """Tables on standard output, for a terminal or for a pipe."""
 
+import sys
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -34,11 +36,18 @@ def literal(text: str) -> Text:
 def print_table(table: Table) -> None:
     """Prints a table on standard output.
 
-    By `print`, because rich would end the program at a closed pipe.
+    By `print`, because rich would end the program at a closed pipe. A letter
+    that the output's encoding lacks is written as its escape.
+
+    Args:
+        table: From `new_table`.
     """
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     with console.capture() as text:
         console.print(table)
-    print(text.get(), end="")
+    encoding = sys.stdout.encoding or "utf-8"
+    print(
+        text.get().encode(encoding, "backslashreplace").decode(encoding), end=""
+    )

@@ -49,3 +49,13 @@ def test_a_heading_can_stand_on_the_right(capsys):
     print_table(table)
     assert capsys.readouterr().out.splitlines()[1].split("a")[1].strip() == "b"
     assert table.columns[1].justify == "right"
+
+
+def test_a_letter_that_the_output_lacks_is_escaped(monkeypatch):
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    table = new_table("class")
+    table.add_row(literal("Äpfel"))
+    print_table(table)
+    pipe.flush()
+    assert pipe.buffer.getvalue().split() == [b"class", rb"\xc4pfel"]
