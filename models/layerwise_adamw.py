@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 class LayerwiseAdamW(keras.optimizers.AdamW):
     """AdamW whose rate is multiplied by a factor for each variable.
 
-    Factors go by position, not by path: a variable's path changes when a
-    model is saved and loaded, the order of `model.trainable_variables` does
-    not. `learning_rate` stays one number or schedule, so that every callback
-    that reads or sets it works.
+    A variable of factor `f` moves as under `AdamW(f * learning_rate)`, weight
+    decay included; one of factor 0 does not move. Factors go by position, not
+    by path: a variable's path changes when a model is saved and loaded, the
+    order of `model.trainable_variables` does not. `learning_rate` stays one
+    number or schedule, so that every callback that reads or sets it works.
 
     Args:
         factors: One factor, at least 0, for each trainable variable, in the
             order of `model.trainable_variables`.
         learning_rate: Float or schedule; the rate of a variable of factor 1.
+        name: Name of the optimizer.
         **kwargs: What `keras.optimizers.AdamW` takes.
 
-    Raises: ValueError when the number of factors is not the number of
-        variables that are to be trained.
+    Raises: ValueError when a factor is negative, or the number of factors is
+        not the number of variables that are to be trained.
 
     Reference: Howard and Ruder, "Universal Language Model Fine-tuning for
         Text Classification", 2018, section 3.2 (discriminative fine-tuning).
@@ -40,6 +42,11 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
         name="layerwise_adamw",
         **kwargs,
     ):
+        if any(not factor >= 0 for factor in factors):
+            raise ValueError(
+                "LayerwiseAdamW: every one of `factors` must be at least 0. "
+                f"Received: {min(factors)}"
+            )
         super().__init__(learning_rate, name=name, **kwargs)
         self.factors = factors
 
@@ -54,8 +61,13 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
 
     def update_step(self, gradient, variable, learning_rate):
         factor = self.factors[self._get_variable_index(variable)]
-        rate = learning_rate * ops.cast(factor, learning_rate.dtype)
+        rate = ops.cast(learning_rate, variable.dtype) * factor
+        if self._use_weight_decay(variable):
+            self.assign_sub(variable, variable * (rate * self.weight_decay))
         super().update_step(gradient, variable, rate)
+
+    def _apply_weight_decay(self, variables):
+        """Left to `update_step`, which knows the rate of each variable."""
 
     def get_config(self):
         return {**super().get_config(), "factors": list(self.factors)}
