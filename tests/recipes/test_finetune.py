@@ -13,6 +13,7 @@ import pytest
 
 from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
+from dropzoo.evaluation.folds import NUM_FOLDS
 from dropzoo.models import starting_point
 from dropzoo.recipes import finetune
 from dropzoo.recipes.run_folder import RunFolder
@@ -219,7 +220,7 @@ def test_fine_tuning_that_helps_is_kept(tuned_run):
 def test_a_wrecked_network_is_not_kept(wrecked_run):
     verdict = read_json(wrecked_run.folder / "metrics.json")["verdict"]
     assert wrecked_run.kept == "head only"
-    assert verdict["judged_on"] == "51 held-out photos of 3 folds"
+    assert verdict["judged_on"] == f"51 held-out photos of {NUM_FOLDS} folds"
     assert not verdict["tuned_loss"] < verdict["head_loss"]
     assert wrecked_run.accuracy == wrecked_run.probe_accuracy
     page = (wrecked_run.folder / "report.html").read_text()
@@ -352,8 +353,8 @@ def test_a_run_stopped_between_folds_goes_on(
     wrecked_run, wrecking_options, tmp_path, monkeypatch, capsys
 ):
     out = tmp_path / "run"
-    # Three batches make a fold: in the second batch of the second.
-    interrupted(wrecking_options, out, monkeypatch, batch=5)
+    in_first_fold = 51 * (NUM_FOLDS - 1) // NUM_FOLDS // 10  # batches
+    interrupted(wrecking_options, out, monkeypatch, batch=in_first_fold + 1)
     finetune.run(finetune.Config(resume=str(out)))
     assert "Kept: the head alone. On 51 held-out" in capsys.readouterr().err
     verdicts = [
