@@ -56,23 +56,22 @@ class ExactResume(keras.callbacks.Callback):
 
         Returns: The number of finished epochs, 0 where nothing was saved.
 
-        Raises: ValueError when the file is damaged or belongs to another
-            training; the model is then unchanged.
+        Raises: ValueError when the model is not compiled, or the file is
+            damaged or belongs to another training; the model is then
+            unchanged.
         """
+        if not model.compiled or not model.built:
+            raise ValueError(
+                "ExactResume: `model` must be built and compiled before its "
+                f"training is restored. Received: {model.name}"
+            )
         path = self.directory / FILE
         if not path.is_file():
             return 0
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         variables = _state(model)
-        try:
-            with safe_open(path, framework="np") as file:
-                facts = json.loads((file.metadata() or {})["facts"])
-                saved = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"ExactResume: {path} is damaged ({error}); delete it to "
-                "start this training again."
-            ) from None
+        saved, history = _read(path)
         shapes = {name: tuple(value.shape) for name, value in saved.items()}
         expected = {
             name: tuple(value.shape) for name, value in variables.items()
@@ -85,7 +84,7 @@ class ExactResume(keras.callbacks.Callback):
             )
         for name, variable in variables.items():
             variable.assign(saved[name])
-        self.history = facts["history"]
+        self.history = history
         return len(self.history)
 
     def on_epoch_end(
@@ -101,6 +100,19 @@ class ExactResume(keras.callbacks.Callback):
         facts = json.dumps({"history": self.history})
         with atomic_write(self.directory / FILE) as part:
             save_file(state, part, metadata={"facts": facts})
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:
+    """The saved variables and history."""
+    try:
+        with safe_open(path, framework="np") as file:
+            history = json.loads(file.metadata()["facts"])["history"]
+            return {k: file.get_tensor(k) for k in file.keys()}, history
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as e:
+        raise ValueError(
+            f"ExactResume: {path} is damaged ({e}); delete it to start this "
+            "training again."
+        ) from None
 
 
 def _state(model: keras.Model) -> dict[str, keras.Variable]:
