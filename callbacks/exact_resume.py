@@ -30,6 +30,8 @@ class ExactResume(keras.callbacks.Callback):
     Args:
         directory: Where to keep the state.
 
+    Raises: OSError at the end of an epoch when the state cannot be written.
+
     Example:
 
     ```python
@@ -98,8 +100,15 @@ class ExactResume(keras.callbacks.Callback):
             for name, variable in _state(self.model).items()
         }
         facts = json.dumps({"history": self.history})
-        with atomic_write(self.directory / FILE) as part:
-            save_file(state, part, metadata={"facts": facts})
+        path = self.directory / FILE
+        try:
+            with atomic_write(path) as part:
+                save_file(state, part, metadata={"facts": facts})
+        except SafetensorError as error:
+            raise OSError(
+                f"ExactResume: {path} cannot be written ({error}); make room "
+                "and resume: the epoch before this one is kept."
+            ) from None
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], list[dict[str, float]]]:

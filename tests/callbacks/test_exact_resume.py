@@ -5,6 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from dropzoo.callbacks import ExactResume
@@ -253,9 +254,22 @@ def test_a_stop_while_saving_leaves_the_last_state(state, monkeypatch):
     assert [path.name for path in state.parent.iterdir()] == [state.name]
 
 
-def test_the_history_is_readable_without_the_model(state):
-    from safetensors import safe_open
+def test_a_full_disk_is_told_and_leaves_the_last_state(state, monkeypatch):
+    before = state.read_bytes()
 
+    def fill_up(tensors, path, metadata):
+        raise SafetensorError("No space left on device")
+
+    module = sys.modules[ExactResume.__module__]
+    monkeypatch.setattr(module, "save_file", fill_up)
+    with pytest.raises(
+        OSError, match="cannot be written .*No space.*make room"
+    ):
+        fit(new_model(), ExactResume(state.parent))
+    assert state.read_bytes() == before
+
+
+def test_the_history_is_readable_without_the_model(state):
     with safe_open(state, framework="np") as file:
         facts = json.loads(file.metadata()["facts"])
     assert [set(logs) for logs in facts["history"]] == [{"loss"}, {"loss"}]
