@@ -97,5 +97,7 @@ def _layers(strength: Strength, flips: bool) -> list[keras.Layer]:
         # Colours stay close to the photo's: they tell many classes apart.
         keras.layers.RandomBrightness(0.1),
         keras.layers.RandomContrast(0.2),
-        keras.layers.RandomSaturation((0.45, 0.55)),
+        # Keras clips the saturation itself, which ends at 1, to this range:
+        # with that of the pixels, pure colours would leave [0, 255].
+        keras.layers.RandomSaturation((0.45, 0.55), value_range=(0, 1)),
     ]

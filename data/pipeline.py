@@ -1,10 +1,13 @@
 """Streams images from a source to a network, one batch at a time."""
 
-from collections.abc import Callable
+import contextlib
+import re
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from dropzoo.data.augmentation import Augmentation
+from dropzoo.data.decoding import ImageError
 from dropzoo.data.examples import Examples
 from dropzoo.models.preprocessing import resizing
 
@@ -87,7 +90,11 @@ def training_batches(
 
 
 def steps_per_epoch(num_images: int, batch_size: int) -> int:
-    """Whole batches in an epoch, at least one where there are images.
+    """Whole batches in an epoch, at least one.
+
+    Args:
+        num_images: Number of training images.
+        batch_size: Images in a batch.
 
     Raises: ValueError when there are fewer images than one batch.
     """
@@ -98,6 +105,24 @@ def steps_per_epoch(num_images: int, batch_size: int) -> int:
             f"{num_images} images"
         )
     return num_images // batch_size
+
+
+@contextlib.contextmanager
+def image_errors() -> Iterator[None]:
+    """Words an unreadable image as the source did, not as TensorFlow does.
+
+    For code that goes through the batches of this file: TensorFlow wraps what
+    a source raises into an error of its own, with a traceback inside.
+
+    Raises: ImageError when an image became unreadable since it was checked.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        told = re.search(r"ImageError: (.*?)\s*Traceback", error.message, re.S)
+        if told is None:
+            raise
+        raise ImageError(" ".join(told[1].split())) from None
 
 
 def _reader(examples: Examples, size: Size) -> Callable:

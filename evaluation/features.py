@@ -49,16 +49,16 @@ def extract_features(
 def _compute(
     backbone, examples: Examples, views, batch_size, progress
 ) -> Iterator[np.ndarray]:
-    from dropzoo.data.pipeline import evaluation_batches
+    from dropzoo.data.pipeline import evaluation_batches, image_errors
 
     height, width = backbone.input_shape[1:3]
-    for images, _ in evaluation_batches(
+    batches = evaluation_batches(
         examples, (height, width), batch_size=batch_size
-    ):
-        images = np.asarray(images)  # (batch, height, width, 3)
-        seen = [images, images[:, :, ::-1]][: len(views)]
-        yield np.stack(
-            [np.asarray(backbone.predict_on_batch(view)) for view in seen],
-            axis=1,
-        )
-        progress(len(images))
+    )
+    with image_errors():
+        for images, _ in batches.as_numpy_iterator():
+            # (batch, height, width, 3), mirrored along the width
+            seen = [images, images[:, :, ::-1]][: len(views)]
+            features = [backbone.predict_on_batch(view) for view in seen]
+            yield np.stack(features, axis=1)  # (batch, views, channels)
+            progress(len(images))
