@@ -51,6 +51,9 @@ class Features:
         """The features of some images, `(n, views, channels)`.
 
         Rows are read one by one, so that memory holds only what is asked for.
+
+        Args:
+            positions: Which images, `(n,)`; each in [0, images).
         """
         row = self.num_bytes // max(self.shape[0], 1)
         with self.path.open("rb") as file:
@@ -65,13 +68,19 @@ class Features:
 def identify_backbone(model: "keras.Model") -> str:
     """A digest of all that decides a network's features.
 
-    It covers the architecture, the input size, the preprocessing and every
-    weight.
+    It covers the architecture, the input size, the preprocessing, every
+    weight, and the version of Keras, whose resizing goes before the network.
+    Names of layers are part of it: those of the catalogue do not change.
+
+    Args:
+        model: A functional model.
 
     Returns: 64 hexadecimal digits.
     """
-    digest = hashlib.sha256(FORMAT.encode())
-    digest.update(json.dumps(model.get_config(), sort_keys=True).encode())
+    import keras
+
+    facts = [FORMAT, keras.__version__, model.get_config()]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()
@@ -95,11 +104,13 @@ def cached_features(
             `(batch, views, channels)`; called only where they are not cached.
 
     Returns: The features, on disk.
+
+    Raises: ValueError when `compute` gives more or fewer features than that;
+        nothing is kept then.
     """
-    digest = hashlib.sha256(backbone.encode())
-    for part in (*views, *image_digests):
-        digest.update(str(part).encode())
-    path = cache_folder("features") / f"{digest.hexdigest()}.f32"
+    facts = json.dumps([backbone, list(views), list(image_digests)])
+    digest = hashlib.sha256(facts.encode()).hexdigest()
+    path = cache_folder("features") / f"{digest}.f32"
     shape = (len(image_digests), len(views), channels)
     found = Features(path, shape, reused=True)
     if path.is_file() and path.stat().st_size == found.num_bytes:
@@ -107,4 +118,9 @@ def cached_features(
     with atomic_write(path) as partial, partial.open("wb") as file:
         for batch in compute():
             file.write(np.ascontiguousarray(batch, "<f4").tobytes())
+        if file.tell() != found.num_bytes:
+            raise ValueError(
+                f"cached_features: `compute` must give {found.num_bytes:,} "
+                f"bytes, for the shape {shape}. Received: {file.tell():,}"
+            )
     return Features(path, shape, reused=False)
