@@ -35,14 +35,25 @@ def extract_features(
         progress: Called with the number of images after each batch.
 
     Returns: Features of shape `(images, views, channels)`, on disk.
+
+    Raises:
+        ImageError: An image became unreadable since it was checked.
+        OSError: The features cannot be written.
     """
+
+    def compute(positions: list[int]) -> Iterator[np.ndarray]:
+        if len(positions) < len(examples):
+            progress(len(examples) - len(positions))
+        new = examples.subset(positions)
+        return _compute(backbone, new, views, batch_size, progress)
+
     views = ("photo", "mirror") if mirrored else ("photo",)
     return cached_features(
         identify_backbone(backbone),
         examples.digests,
         views,
         backbone.output_shape[-1],
-        lambda: _compute(backbone, examples, views, batch_size, progress),
+        compute,
     )
 
 
@@ -57,8 +68,12 @@ def _compute(
     )
     with image_errors():
         for images, _ in batches.as_numpy_iterator():
+            # Filled up with repeats: in a smaller batch, kernels that round
+            # otherwise would let an image's features depend on its company.
+            batch = np.resize(images, (batch_size, *images.shape[1:]))
             # (batch, height, width, 3), mirrored along the width
-            seen = [images, images[:, :, ::-1]][: len(views)]
+            seen = [batch, batch[:, :, ::-1]][: len(views)]
             features = [backbone.predict_on_batch(view) for view in seen]
-            yield np.stack(features, axis=1)  # (batch, views, channels)
+            # (images, views, channels)
+            yield np.stack(features, axis=1)[: len(images)]
             progress(len(images))

@@ -201,8 +201,11 @@ def _run(config: Config, folder: RunFolder) -> Result:
             progress=bar.advance,
         )
         probe = fit_probe(features, pool.labels, data.num_classes, folds)
-    if features.reused:
-        steps.say("The features were computed before and are used again.")
+    if reused := len(pool) - features.num_computed:
+        steps.say(
+            f"Features of {reused} photos were computed before and are used "
+            "again."
+        )
     steps.say(
         f"Head alone: {probe.accuracy:.1%} right on {probe.num_judged} "
         f"held-out photos (C = {probe.inverse_strength:g})."

@@ -5,6 +5,7 @@ from keras import layers
 
 from dropzoo.data import Examples, ImageError
 from dropzoo.evaluation import extract_features
+from dropzoo.models import create_model
 
 
 @pytest.fixture(autouse=True)
@@ -80,13 +81,38 @@ def test_a_second_run_reads_no_image(backbone, examples, read_positions):
     assert sorted(read_positions) == list(range(7))
     read_positions.clear()
     second = extract_features(backbone, examples, mirrored=True)
-    assert (first.reused, second.reused) == (False, True)
+    assert (first.num_computed, second.num_computed) == (7, 0)
     assert read_positions == []
+
+
+def test_of_more_images_only_the_new_ones_are_read(
+    backbone, examples, pixels, read_positions
+):
+    extract_features(backbone, examples.subset([5, 1]), mirrored=True)
+    read_positions.clear()
+    seen = []
+    features = extract_features(
+        backbone, examples, mirrored=True, progress=seen.append
+    )
+    assert sorted(read_positions) == [0, 2, 3, 4, 6]
+    assert seen == [2, 5]
+    np.testing.assert_allclose(features.read()[:, 0], halves(pixels), rtol=1e-5)
+
+
+def test_features_do_not_depend_on_the_company_of_an_image(
+    examples, tmp_path, monkeypatch
+):
+    model = create_model("mobilenet_v2", num_classes=0, input_shape=(32, 32, 3))
+    everything = extract_features(model, examples, mirrored=False).read()
+    monkeypatch.setenv("DROPZOO_CACHE", str(tmp_path / "another"))
+    alone = extract_features(model, examples.subset([4]), mirrored=False)
+    np.testing.assert_array_equal(alone.read()[0], everything[4])
 
 
 def test_with_and_without_mirror_images_are_kept_apart(backbone, examples):
     extract_features(backbone, examples, mirrored=True)
-    assert not extract_features(backbone, examples, mirrored=False).reused
+    features = extract_features(backbone, examples, mirrored=False)
+    assert features.num_computed == 7
 
 
 def test_batch_normalization_uses_its_own_statistics(examples):
@@ -115,4 +141,4 @@ def test_an_unreadable_image_is_named_and_nothing_is_kept(
     examples = Examples(np.zeros(7, np.int32), names, names, read)
     with pytest.raises(ImageError, match="^'e.jpg': it cannot be read"):
         extract_features(backbone, examples, mirrored=False, batch_size=2)
-    assert list(cache.iterdir()) == []
+    assert list(cache.rglob("*.*")) == []
