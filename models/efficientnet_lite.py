@@ -155,6 +155,7 @@ def _weights(number: int, sha256: str, accuracy: float, measured: str):
         ),
         accuracy_reported=accuracy,
         accuracy_measured=measured,
+        extra="weights" if number > 0 else None,  # lite0 is always there
     )
 
 

