@@ -59,8 +59,9 @@ def collect_folder(path: str) -> Collection:
     Each sub-folder is a class; images at any depth below it belong to it.
     Above the classes there may be `train`, `val` (`valid`, `validation`,
     `dev`) and `test`: they are taken for splits where `train` stands alone or
-    beside another of them. Links are followed, each folder once per class.
-    Hidden files and files that are no images are ignored and counted.
+    beside another of them. Links are followed, each folder once per class; a
+    class folder's second name is left out. Hidden files and files that are
+    no images are ignored and counted.
 
     Args:
         path: The folder.
@@ -131,7 +132,15 @@ def _split_folders(root: Path, found: _Found) -> list[tuple[str, str]]:
             "there is nothing to learn from"
         )
     others = [name for name in names if name not in named]
-    if TRAIN not in splits or (len(named) == 1 and others):
+    if TRAIN not in splits:
+        return [(TRAIN, "")]
+    if len(named) == 1 and others:
+        if len(others) == 1 or _folders_in(root, named[0], listing):
+            found.warnings.append(
+                f"'{named[0]}' is taken for a class, because beside it stands "
+                f"{join_names(others)}: move that away if '{named[0]}' holds "
+                "the classes"
+            )
         return [(TRAIN, "")]
     if len(set(splits)) != len(splits):
         raise ValueError(
@@ -151,9 +160,20 @@ def _collect_classes(
 ) -> None:
     """Collects what is below one split's folder, class by class."""
     ancestors = {_identity(root), _identity(root / folder)}
-    for name in _folders_in(root, folder, found, count_loose=True):
+    names = _folders_in(root, folder, found, count_loose=True)
+    read_as: dict[tuple[int, int], str] = {}
+    # Of two names for one folder, the link is the second.
+    for name in sorted(names, key=lambda n: (root / folder / n).is_symlink()):
         class_folder = f"{folder}/{name}" if folder else name
         class_name = printable(unicodedata.normalize("NFC", name))
+        identity = _identity(root / class_folder)
+        first = read_as.setdefault(identity, class_name)
+        if first != class_name:
+            found.warnings.append(
+                f"'{printable(class_folder)}' is left out: it is another name "
+                f"of the class folder '{first}'"
+            )
+            continue
         paths = list(_images_below(root, class_folder, ancestors, found))
         if not paths:
             found.empty.append(printable(class_folder))

@@ -100,9 +100,11 @@ class Selection:
         self.labels = np.searchsorted(taught, self.labels).astype(np.int32)
         self.class_names = tuple(self.class_names[i] for i in taught)
         if len(taught) < 2:
+            causes = "".join(f"; {x}" for x in self.collection.warnings)
             raise ValueError(
                 f"load: '{self.source}' must have at least 2 classes with "
-                f"usable images. Received: 1, {join_names(self.class_names)}"
+                "usable images. "
+                f"Received: 1, {join_names(self.class_names)}{causes}"
             )
 
     def make_splits(

@@ -57,11 +57,27 @@ def test_train_alone_is_a_split(make_folder):
 
 def test_train_among_other_classes_is_a_class(make_folder):
     root = make_folder({"train": 2, "plane": 2, "car": 2})
-    assert list(collect_folder(str(root)).class_names) == [
-        "car",
-        "plane",
-        "train",
-    ]
+    collection = collect_folder(str(root))
+    assert list(collection.class_names) == ["car", "plane", "train"]
+    assert collection.warnings == []
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{"train": 2, "docs": 2}, {"train/a": 2, "docs": 2, "more": 2}],
+)
+def test_train_that_could_be_a_split_is_a_class_aloud(make_folder, beside):
+    collection = collect_folder(str(make_folder(beside)))
+    assert "train" in collection.class_names
+    assert "'train' is taken for a class, because beside it stands 'docs'" in (
+        warnings_of(collection)
+    )
+
+
+def test_one_class_only_names_the_folder_beside_train(make_folder):
+    root = make_folder({"train/a": 2, "train/b": 2, "docs": 0})
+    with pytest.raises(ValueError, match="1, 'train'; .* stands 'docs': move"):
+        load(str(root))
 
 
 def test_what_stands_beside_the_splits_is_ignored_aloud(make_folder):
@@ -204,6 +220,25 @@ def test_linked_classes_and_files_are_read(tmp_path, make_folder):
         "b": ["b/x.png"],
         "c": ["c/000.png", "c/001.png"],
     }
+
+
+@pytest.mark.parametrize("link", ["0-first", "z-last"])
+def test_a_second_name_of_a_class_folder_is_left_out_aloud(make_folder, link):
+    root = make_folder({"a": 3, "b": 3})
+    (root / link).symlink_to(root / "a", target_is_directory=True)
+    collection = collect_folder(str(root))
+    assert list(collection.class_names) == ["a", "b"]
+    assert warnings_of(collection) == (
+        f"'{link}' is left out: it is another name of the class folder 'a'"
+    )
+
+
+def test_a_class_of_one_split_may_be_linked_into_another(make_folder):
+    root = make_folder({"train/a": 1, "train/b": 1, "test": 0})
+    (root / "test" / "a").symlink_to(root / "train" / "a")
+    collection = collect_folder(str(root))
+    assert "test/a/000.png" in collection.names
+    assert collection.warnings == []
 
 
 def test_a_folder_that_cannot_be_listed_is_rejected(make_folder, monkeypatch):
