@@ -15,7 +15,12 @@ Size = tuple[int, int]
 
 
 def evaluation_batches(
-    examples: Examples, size: Size, *, batch_size: int = 32
+    examples: Examples,
+    size: Size,
+    *,
+    batch_size: int = 32,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
 ) -> tf.data.Dataset:
     """Images in the order of the split, once.
 
@@ -23,14 +28,24 @@ def evaluation_batches(
         examples: The images.
         size: `(height, width)` that the network takes, in pixels.
         batch_size: Images in a batch; the last may be smaller.
+        augmentation: How to vary each image. Defaults to not at all.
+        seed: Of the variation, which follows from it and the position.
 
     Returns: Batches `(images, labels)`: uint8 `(batch, height, width, 3)`,
-        resized by the rule of the saved model, and int32 `(batch,)`.
+        resized by the rule of the saved model, and int32 `(batch,)`. Varied
+        images are float32 in [0, 255].
     """
     read = _reader(examples, size)
+
+    def change(index):
+        image, label = read(index)
+        if augmentation is None:
+            return image, label
+        return augmentation(image, _image_seed(seed, -1, index)), label
+
     return (
         tf.data.Dataset.range(len(examples))
-        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(change, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(batch_size)
         .prefetch(2)
     )
@@ -75,10 +90,7 @@ def training_batches(
 
     def change(epoch, index):
         image, label = read(index)
-        start = tf.random.experimental.stateless_fold_in(
-            tf.stack([tf.constant(seed, "int64"), epoch]), index
-        )
-        return augmentation(image, tf.cast(start, "int32")), label
+        return augmentation(image, _image_seed(seed, epoch, index)), label
 
     return (
         tf.data.Dataset.range(epochs.start, epochs.stop)
@@ -87,6 +99,13 @@ def training_batches(
         .batch(batch_size, drop_remainder=True)
         .prefetch(2)
     )
+
+
+def _image_seed(seed: int, epoch, index) -> tf.Tensor:
+    """The seed of one image in one epoch, int32 (2,)."""
+    pair = tf.stack([tf.constant(seed, "int64"), tf.cast(epoch, "int64")])
+    folded = tf.random.experimental.stateless_fold_in(pair, index)
+    return tf.cast(folded, "int32")
 
 
 def steps_per_epoch(num_images: int, batch_size: int) -> int:

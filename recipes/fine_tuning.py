@@ -132,12 +132,17 @@ class FineTuning:
         network: The network with pretrained weights and a classifier.
         settings: How to train.
         state: Folder in which a stopped training is found again.
+
+    Attributes:
+        scorer: The network for predictions; it shares the layers.
     """
 
     def __init__(self, network: keras.Model, settings: Settings, state: Path):
         self.network = network
         self.settings = settings
         self.state = state
+        # The same layers, never compiled: compiling drops what was traced.
+        self.scorer = keras.Model(network.input, network.output)
         self._pretrained = network.get_weights()
 
     def put_back(self, head: Head) -> None:
@@ -167,25 +172,23 @@ class FineTuning:
             self.put_back(probe.head)
             return self._only_head(folds, probe), []
         learn = pool.subset(folds.learn)
-        judged = folds.held_out()
-        alone = probe.losses[judged], probe.correct[judged]
         with steps.bar("fine-tuning", self._num_steps(folds)) as bar:
             if folds.crossed:
-                tuned = self._judge_folds(pool, folds, probe, bar)
-                verdict = judge(_describe(folds), alone, tuned)
-                if not verdict.helps:
-                    self.put_back(probe.head)
-                    return verdict, []
-                history = self.fit("final", probe.head, learn, bar)
+                verdict = self._judge_folds(pool, folds, probe, bar)
+                history: list[dict[str, float]] = []
+                if verdict.helps:
+                    history = self.fit("final", probe.head, learn, bar)
             else:
-                validation = pool.subset(judged)
+                validation = pool.subset(folds.held_out())
+                self.put_back(probe.head)
+                alone = self._score(validation)
                 history = self.fit(
                     "final", probe.head, learn, bar, validation=validation
                 )
-                tuned = score(self.network, validation)
-                verdict = judge(_describe(folds), alone, tuned)
-                if not verdict.helps:
-                    self.put_back(probe.head)
+                tuned = self._score(validation)
+                verdict = judge(self._describe(folds), alone, tuned)
+        if not verdict.helps:
+            self.put_back(probe.head)
         return verdict, history
 
     def fit(
@@ -277,25 +280,53 @@ class FineTuning:
 
     def _judge_folds(
         self, pool: Examples, folds: Folds, probe: Probe, bar: Bar
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Held-out losses and hits of networks tuned on the folds."""
-        losses = np.full(len(pool), np.nan)
-        correct = np.zeros(len(pool), bool)
+    ) -> Verdict:
+        """Compares heads and networks tuned on the folds."""
+        alone, tuned = [], []
         pairs = zip(folds.pairs, probe.fold_heads, strict=True)
-        for number, ((learn, held_out), head) in enumerate(pairs, start=1):
-            name = f"fold {number} of {len(folds.pairs)}"
+        for number, ((learn, judged), head) in enumerate(pairs, start=1):
+            held_out = pool.subset(judged)
+            self.put_back(head)
+            alone.append(self._score(held_out))
             self.fit(
-                name,
+                f"fold {number} of {len(folds.pairs)}",
                 head,
                 pool.subset(learn),
                 bar,
                 epochs=self._check_epochs(),
             )
-            losses[held_out], correct[held_out] = score(
-                self.network, pool.subset(held_out)
-            )
-        judged = folds.held_out()
-        return losses[judged], correct[judged]
+            tuned.append(self._score(held_out))
+        return judge(
+            self._describe(folds),
+            tuple(map(np.concatenate, zip(*alone, strict=True))),
+            tuple(map(np.concatenate, zip(*tuned, strict=True))),
+        )
+
+    def _score(self, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+        """Losses and hits on images as they are, and then on varied ones.
+
+        Held-out photos are mostly of the same afternoon as those learned
+        from. Varied in distance, framing and light they say more about photos
+        from elsewhere.
+        """
+        views = [None]
+        if self.settings.augmentation.strength != "none":
+            views.append(self.settings.augmentation)
+        parts = [
+            score(self.scorer, examples, view, self.settings.seed)
+            for view in views
+        ]
+        losses, correct = zip(*parts, strict=True)
+        return np.concatenate(losses), np.concatenate(correct)
+
+    def _describe(self, folds: Folds) -> str:
+        number = len(folds.held_out())
+        text = f"{number} validation photos"
+        if folds.crossed:
+            text = f"{number} held-out photos of {len(folds.pairs)} folds"
+        if self.settings.augmentation.strength != "none":
+            text += ", each as it is and varied,"
+        return text
 
     def _check_epochs(self) -> int:
         return max(1, round(CHECK_SHARE * self.settings.epochs))
@@ -316,7 +347,7 @@ class FineTuning:
     def _only_head(self, folds: Folds, probe: Probe) -> Verdict:
         judged = folds.held_out()
         return Verdict(
-            judged_on=_describe(folds),
+            judged_on=f"{len(judged)} held-out photos",
             head_loss=float(probe.losses[judged].mean()),
             head_accuracy=float(probe.correct[judged].mean()),
             tuned_loss=None,
@@ -326,13 +357,24 @@ class FineTuning:
 
 
 def score(
-    network: keras.Model, examples: Examples
+    network: keras.Model,
+    examples: Examples,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Negative log-likelihood of each image, and whether its class is right.
 
+    Args:
+        network: A network that ends in logits.
+        examples: The images and their classes.
+        augmentation: How to vary each image. Defaults to not at all.
+        seed: Of the variation.
+
     Returns: `(images,)` float64 and `(images,)` bool.
     """
-    scores = log_probabilities(network, examples)
+    scores = log_probabilities(
+        network, examples, augmentation=augmentation, seed=seed
+    )
     rows = np.arange(len(examples))
     losses = -scores[rows, examples.labels]
     return losses, scores.argmax(axis=1) == examples.labels
@@ -342,18 +384,28 @@ def log_probabilities(
     network: keras.Model,
     examples: Examples,
     advance: Callable[[int], None] = lambda images: None,
+    *,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Logarithms of the class probabilities `(images, classes)`."""
+    """Logarithms of the class probabilities `(images, classes)`.
+
+    Args:
+        network: A network that ends in logits.
+        examples: The images.
+        advance: Called with the number of images after each batch.
+        augmentation: How to vary each image. Defaults to not at all.
+        seed: Of the variation.
+    """
+    batches = evaluation_batches(
+        examples,
+        network.input_shape[1:3],
+        augmentation=augmentation,
+        seed=seed,
+    )
     rows = []
-    for images, _ in evaluation_batches(examples, network.input_shape[1:3]):
+    for images, _ in batches:
         logits = network.predict_on_batch(images)
         rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
         advance(len(logits))
     return np.concatenate(rows)
-
-
-def _describe(folds: Folds) -> str:
-    number = len(folds.held_out())
-    if folds.crossed:
-        return f"{number} held-out photos of {len(folds.pairs)} folds"
-    return f"{number} validation photos"

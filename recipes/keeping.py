@@ -83,12 +83,14 @@ def measure(
         return Outcome()
     network = tuning.network
     with steps.bar("test photos", len(data.test) * (1 + helps)) as bar:
-        final = np.exp(log_probabilities(network, data.test, bar.advance))
+        final = np.exp(log_probabilities(tuning.scorer, data.test, bar.advance))
         head = final
         if helps:
             kept = network.get_weights()
             tuning.put_back(probe.head)
-            head = np.exp(log_probabilities(network, data.test, bar.advance))
+            head = np.exp(
+                log_probabilities(tuning.scorer, data.test, bar.advance)
+            )
             network.set_weights(kept)
     labels, names = data.test.labels, data.class_names
     return Outcome(
