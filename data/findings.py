@@ -94,7 +94,7 @@ class Findings:
             f"{self.source}: {len(self.class_names)} classes, "
             + ", ".join(self._split_texts()),
             f"image sizes: width {self.widths}; height {self.heights}",
-            self._class_line(),
+            *self._class_lines(),
             *self._duplicate_lines(),
             *self._rejection_lines(),
             *(
@@ -117,17 +117,19 @@ class Findings:
                 origin = "the rest"
             yield f"{sum(counts):,} {split} ({origin})"
 
-    def _class_line(self) -> str:
+    def _class_lines(self) -> list[str]:
+        if "train" not in self.counts:
+            return []
         counts = self.counts["train"]
         fewest, most = min(counts), max(counts)
         if fewest == most:
-            return f"training images per class: {fewest:,}"
+            return [f"training images per class: {fewest:,}"]
         rarest = self.class_names[counts.index(fewest)]
         commonest = self.class_names[counts.index(most)]
-        return (
+        return [
             f"training images per class: {fewest:,} ('{rarest}') to "
             f"{most:,} ('{commonest}')"
-        )
+        ]
 
     def _duplicate_lines(self) -> list[str]:
         places: dict[str, list[str]] = {}

@@ -58,10 +58,10 @@ def collect_folder(path: str) -> Collection:
 
     Each sub-folder is a class; images at any depth below it belong to it.
     Above the classes there may be `train`, `val` (`valid`, `validation`,
-    `dev`) and `test`: they are taken for splits where `train` stands alone or
-    beside another of them. Links are followed, each folder once per class; a
-    class folder's second name is left out. Hidden files and files that are
-    no images are ignored and counted.
+    `dev`) and `test`: they are taken for splits where nothing else stands
+    beside them, or where `train` stands beside another of them. Links are
+    followed, each folder once per class; a class folder's second name is left
+    out. Hidden files and files that are no images are ignored and counted.
 
     Args:
         path: The folder.
@@ -126,15 +126,10 @@ def _split_folders(root: Path, found: _Found) -> list[tuple[str, str]]:
     names = _folders_in(root, "", listing)
     named = [name for name in names if name.lower() in SPLIT_FOLDERS]
     splits = [SPLIT_FOLDERS[name.lower()] for name in named]
-    if named and len(named) == len(names) and TRAIN not in splits:
-        raise ValueError(
-            f"load: '{root}' must have 'train' beside {join_names(named)}: "
-            "there is nothing to learn from"
-        )
     others = [name for name in names if name not in named]
-    if TRAIN not in splits:
+    if not named or (others and TRAIN not in splits):
         return [(TRAIN, "")]
-    if len(named) == 1 and others:
+    if others and len(named) == 1:
         if len(others) == 1 or _folders_in(root, named[0], listing):
             found.warnings.append(
                 f"'{named[0]}' is taken for a class, because beside it stands "
@@ -160,6 +155,19 @@ def _collect_classes(
 ) -> None:
     """Collects what is below one split's folder, class by class."""
     ancestors = {_identity(root), _identity(root / folder)}
+    for class_name, class_folder in _class_folders(root, folder, found):
+        paths = list(_images_below(root, class_folder, ancestors, found))
+        if not paths:
+            found.empty.append(printable(class_folder))
+        found.paths += paths
+        found.classes += [class_name] * len(paths)
+        found.splits += [split] * len(paths)
+
+
+def _class_folders(
+    root: Path, folder: str, found: _Found
+) -> Iterator[tuple[str, str]]:
+    """Yields class names with their folders; each folder under one name."""
     names = _folders_in(root, folder, found, count_loose=True)
     read_as: dict[tuple[int, int], str] = {}
     # Of two names for one folder, the link is the second.
@@ -168,18 +176,13 @@ def _collect_classes(
         class_name = printable(unicodedata.normalize("NFC", name))
         identity = _identity(root / class_folder)
         first = read_as.setdefault(identity, class_name)
-        if first != class_name:
-            found.warnings.append(
-                f"'{printable(class_folder)}' is left out: it is another name "
-                f"of the class folder '{first}'"
-            )
+        if first == class_name:
+            yield class_name, class_folder
             continue
-        paths = list(_images_below(root, class_folder, ancestors, found))
-        if not paths:
-            found.empty.append(printable(class_folder))
-        found.paths += paths
-        found.classes += [class_name] * len(paths)
-        found.splits += [split] * len(paths)
+        found.warnings.append(
+            f"'{printable(class_folder)}' is left out: it is another name of "
+            f"the class folder '{first}'"
+        )
 
 
 def _folders_in(

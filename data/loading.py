@@ -15,6 +15,7 @@ from .csv_table import collect_csv
 from .decode_check import check_images
 from .digits import collect_digits
 from .folder import collect_folder
+from .given_images import GivenImages
 from .groceries import collect_groceries
 from .image_data import ImageData
 from .npz import collect_npz
@@ -102,6 +103,75 @@ def load(
     """
     source = _as_text(source)
     _check_arguments(seed, limit, validation_share, test_share)
+    selection = _usable_images(source, data_dir, cache_dir, progress)
+    selection.drop_untaught_classes()
+    selection.make_splits(validation_share, test_share, seed)
+    selection.cut(limit, seed)
+    return selection.image_data()
+
+
+def load_given(
+    source: str | os.PathLike[str],
+    *,
+    data_dir: str | None = None,
+    cache_dir: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> GivenImages:
+    """Loads a source as it is, to measure a model on it.
+
+    As `load`, but nothing is held out, and neither a training split nor a
+    second class is needed.
+
+    Args:
+        source: As `load` takes it.
+        data_dir: As `load` takes it.
+        cache_dir: As `load` takes it.
+        progress: Called as `progress(images checked, images)`.
+
+    Returns:
+        The splits that the source gives, with what was found.
+
+    Raises:
+        TypeError: when `source` is no text or path.
+        ValueError: when the source is written wrongly or has no usable image.
+        OSError: when a file or folder does not exist or cannot be read.
+        ModuleNotFoundError: when the source needs a package that is not
+            installed.
+    """
+    source = _as_text(source)
+    selection = _usable_images(source, data_dir, cache_dir, progress)
+    return selection.given_images()
+
+
+def locate(source: str) -> tuple[str, str]:
+    """Tells what a source stands for, however it is written.
+
+    Args:
+        source: As `load` takes it.
+
+    Returns:
+        Its kind, and the path to which it leads, without links, `~` or `..`;
+        for a source that is no path what stands after the colon.
+
+    Example:
+        >>> locate("folder:photos/../photos") == locate("./photos/")
+        True
+    """
+    kind, _, argument = source.partition(":")
+    if kind not in SOURCES:
+        kind, argument = "folder", source
+    if SOURCES[kind].argument in ("PATH", "FILE"):
+        argument = os.path.realpath(os.path.expanduser(argument))
+    return kind, argument
+
+
+def _usable_images(
+    source: str,
+    data_dir: str | None,
+    cache_dir: str | Path | None,
+    progress: Callable[[int, int], None] | None,
+) -> Selection:
+    """Collects the images of a source and drops those of no use."""
     collection = _collect(source, data_dir)
     check = check_images(
         collection.content,
@@ -111,10 +181,7 @@ def load(
     )
     selection = Selection(source, collection, check)
     selection.drop_unusable()
-    selection.drop_untaught_classes()
-    selection.make_splits(validation_share, test_share, seed)
-    selection.cut(limit, seed)
-    return selection.image_data()
+    return selection
 
 
 def _as_text(source: str | os.PathLike[str]) -> str:

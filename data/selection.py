@@ -13,6 +13,7 @@ from .decoding import ImageError, decode
 from .duplicates import drop_duplicates
 from .examples import Examples
 from .findings import Duplicate, Findings, Rejection, Span, join_names
+from .given_images import GivenImages
 from .image_data import ImageData
 from .splits import hold_out, limited
 
@@ -53,7 +54,7 @@ class Selection:
         """Drops rejected images, contradictions and exact duplicates.
 
         Raises:
-            ValueError: when no training image is left.
+            ValueError: when no image is left.
         """
         names, splits = self.collection.names, self.collection.splits
         reasons = self.check.reasons
@@ -72,9 +73,9 @@ class Selection:
         for split in SPLITS:
             of_split = splits[unique.kept] == split
             self.positions[split] = unique.kept[of_split]
-        if not len(self.positions[TRAIN]):
+        if not len(unique.kept):
             raise ValueError(
-                f"load: '{self.source}' must hold usable training images. "
+                f"load: '{self.source}' must hold usable images. "
                 f"Received: none, {self._first_rejection()}"
             )
 
@@ -82,8 +83,16 @@ class Selection:
         """Leaves out classes without a training image, and their images.
 
         Raises:
-            ValueError: when fewer than two classes are left.
+            ValueError: when no training image or fewer than two classes are
+                left.
         """
+        if not len(self.positions[TRAIN]):
+            others = [split for split in SPLITS if len(self.positions[split])]
+            cause = f"; {self._first_rejection()}" if self.rejected else ""
+            raise ValueError(
+                f"load: '{self.source}' must hold usable training images. "
+                f"Received: images for {' and '.join(others)} only{cause}"
+            )
         taught = np.unique(self.labels[self.positions[TRAIN]])
         for split in (VALIDATION, TEST):
             positions = self.positions[split]
@@ -145,13 +154,19 @@ class Selection:
             "splits to the same share"
         )
 
+    def given_images(self) -> GivenImages:
+        """Builds the result of `load_given`."""
+        parts = self._parts()
+        return GivenImages(
+            name=self.collection.name,
+            class_names=self.class_names,
+            splits=parts,
+            findings=self._findings(parts),
+        )
+
     def image_data(self) -> ImageData:
         """Builds the result of `load`."""
-        parts = {
-            split: self._examples(positions)
-            for split, positions in self.positions.items()
-            if len(positions)
-        }
+        parts = self._parts()
         self._warn_of_missing_classes(parts)
         shorter_side = np.median(self.sizes.min(axis=1))
         return ImageData(
@@ -163,6 +178,13 @@ class Selection:
             findings=self._findings(parts),
             flips_are_safe=bool(shorter_side > SMALL_SIDE),
         )
+
+    def _parts(self) -> dict[str, Examples]:
+        return {
+            split: self._examples(positions)
+            for split, positions in self.positions.items()
+            if len(positions)
+        }
 
     def _hold_out(self, split: str, share: float, seed: int) -> None:
         if split in self.given:

@@ -6,9 +6,9 @@
 Without `--data` the test photos of the run itself are measured again, and the
 figures are those of its report. With `--data` other photos are measured: all
 of them, or the test split where the source gives one. Classes are matched by
-their names; photos of a class that the run does not know are counted and left
-out. Naming the run's own source means its test split too: the rest of it was
-learned from. Nothing is written into the run's folder.
+their names, and one is enough; photos of a class that the run does not know are
+counted and left out. Naming the run's own source means its test split too: the
+rest of it was learned from. Nothing is written into the run's folder.
 
 Papers: Wilson, "Probable Inference, the Law of Succession, and Statistical
 Inference", 1927 (the interval of the accuracy); Guo et al., "On Calibration of
@@ -22,13 +22,12 @@ other programs).
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from dropzoo.data.findings import counted
+from dropzoo.data.findings import Duplicate, Rejection, counted
 from dropzoo.recipes import finetune
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.quiet_start import quiet_start
@@ -72,11 +71,26 @@ class Result:
         measured_on: The photos, such as "the test split of groceries".
         unknown: Number of photos that were left out, by the name of their
             class, which the run does not know.
+        rejected: Photos of the source that cannot be used.
+        duplicates: Exact copies that were left out of the source.
+        remarks: Sentences on what was left out and what is in doubt.
     """
 
     metrics: "Metrics"
     measured_on: str
     unknown: Mapping[str, int]
+    rejected: tuple[Rejection, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in types that JSON knows, the figures first."""
+        fields = (f.name for f in dataclasses.fields(self))
+        facts = {name: getattr(self, name) for name in fields}
+        figures = facts.pop("metrics").to_dict()
+        for name in ("rejected", "duplicates"):
+            facts[name] = [dataclasses.asdict(entry) for entry in facts[name]]
+        return {**figures, **facts}
 
 
 def run(config: Config) -> Result:
@@ -95,6 +109,7 @@ def run(config: Config) -> Result:
     # Imported here: `dropzoo evaluate --help` needs no TensorFlow.
     import numpy as np
 
+    from dropzoo.data.loading import locate
     from dropzoo.evaluation import evaluate_probabilities
     from dropzoo.recipes.fine_tuning import log_probabilities
     from dropzoo.recipes.measured_photos import other_photos, own_photos
@@ -107,7 +122,8 @@ def run(config: Config) -> Result:
         trained_on = finetune.read_config(trained.folder)
 
     with steps.step("Photos"), steps.bar("checking photos") as bar:
-        if config.data is None or _is_same(config.data, trained_on.data):
+        own = locate(trained_on.data)
+        if config.data is None or locate(config.data) == own:
             photos = own_photos(
                 trained.folder,
                 trained_on,
@@ -139,13 +155,14 @@ def run(config: Config) -> Result:
     metrics = evaluate_probabilities(
         examples.labels, np.exp(scores), trained.class_names
     )
-    return Result(metrics, photos.description, photos.unknown)
-
-
-def _is_same(source: str, other: str) -> bool:
-    """Whether two words name one source; `folder:` may be left out."""
-    paths = (word.removeprefix("folder:") for word in (source, other))
-    return len({os.path.abspath(path) for path in paths}) == 1
+    return Result(
+        metrics,
+        photos.description,
+        photos.unknown,
+        photos.findings.rejected,
+        photos.findings.duplicates,
+        photos.remarks,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -168,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_start()
     result = run(config)
     if config.json:
-        print(json.dumps(result.metrics.to_dict(), indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     else:
         _print_tables(result)
     return 0

@@ -8,6 +8,8 @@ import numpy as np
 
 from dropzoo.data import Examples, Findings, ImageData, concatenate, load
 from dropzoo.data.findings import counted, join_names
+from dropzoo.data.given_images import GivenImages
+from dropzoo.data.loading import load_given
 from dropzoo.models.cache_folder import cache_folder
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ class MeasuredPhotos:
         description: What they are, such as "the test split of groceries".
         unknown: Number of photos that were left out, by the name of their
             class, which the run does not know.
+        findings: What was found in their source, other splits included.
         remarks: Sentences on what was left out and what is in doubt.
     """
 
     examples: Examples
     description: str
     unknown: Mapping[str, int]
+    findings: Findings
     remarks: tuple[str, ...]
 
 
@@ -87,7 +91,8 @@ def other_photos(
     """Reads photos that a run has not learned from.
 
     Args:
-        source: As `dropzoo.data.load` takes it; nothing is held out.
+        source: As `dropzoo.data.load` takes it; nothing is held out, and one
+            class or one split is enough.
         known: The run's classes, in the order of its labels.
         split: `"train"`, `"validation"` or `"test"`. Defaults to the test
             split that the source gives, or to all photos without one.
@@ -99,15 +104,13 @@ def other_photos(
             has a class that the run knows.
         OSError: The photos are not there.
     """
-    data = load(
+    data = load_given(
         source,
-        validation_share=0.0,
-        test_share=0.0,
         data_dir=data_dir,
         cache_dir=cache_folder("decoded"),
         progress=progress,
     )
-    default = "test" if data.test is not None else None
+    default = "test" if "test" in data.splits else None
     return _under_labels(
         data, split or default, known, list(_left_out(data.findings))
     )
@@ -149,7 +152,7 @@ def match_classes(
 
 
 def _under_labels(
-    data: ImageData,
+    data: ImageData | GivenImages,
     split: str | None,
     known: Sequence[str],
     remarks: list[str],
@@ -171,7 +174,11 @@ def _under_labels(
             f"classes that the run does not know: {join_names(unknown)}."
         )
     return MeasuredPhotos(
-        examples, description + data.name, unknown, tuple(remarks)
+        examples,
+        description + data.name,
+        unknown,
+        data.findings,
+        tuple(remarks),
     )
 
 

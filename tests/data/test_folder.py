@@ -87,10 +87,19 @@ def test_what_stands_beside_the_splits_is_ignored_aloud(make_folder):
     assert "beside the splits: 'docs'" in warnings_of(collection)
 
 
-def test_test_without_train_is_refused(make_folder):
-    root = make_folder({"test/a": 1, "test/b": 1})
-    with pytest.raises(ValueError, match="must have 'train' beside 'test'"):
-        collect_folder(str(root))
+@pytest.mark.parametrize("names", [["test"], ["val", "test"]])
+def test_splits_without_train_are_splits(make_folder, names):
+    counts = {f"{name}/{c}": 1 for name in names for c in "ab"}
+    collection = collect_folder(str(make_folder(counts)))
+    assert list(collection.class_names) == ["a", "b"]
+    assert "train" not in collection.splits
+    assert len(set(collection.splits)) == len(names)
+
+
+def test_test_among_other_classes_is_a_class(make_folder):
+    collection = collect_folder(str(make_folder({"test": 2, "exam": 2})))
+    assert list(collection.class_names) == ["exam", "test"]
+    assert set(collection.splits) == {"train"}
 
 
 def test_a_split_named_twice_is_refused(make_folder):

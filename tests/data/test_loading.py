@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dropzoo.data import ImageError, load
-from dropzoo.data.loading import SOURCES
+from dropzoo.data.loading import SOURCES, load_given, locate
 
 
 def lines(data) -> str:
@@ -270,9 +271,81 @@ def test_no_usable_image_is_refused_with_the_first_reason(tmp_path):
     with pytest.raises(ValueError) as caught:
         load(str(tmp_path))
     assert str(caught.value).endswith(
-        "must hold usable training images. Received: none, 2 rejected, first "
+        "must hold usable images. Received: none, 2 rejected, first "
         "'a/x.jpg' because the file is empty"
     )
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_nothing_to_learn_from_is_refused(make_folder, bad):
+    root = make_folder({"train/a": 0, "test/a": 2, "val/b": 2})
+    for number in range(bad):
+        (root / "train" / "a" / f"{number}.jpg").touch()
+    with pytest.raises(ValueError, match="usable training images") as caught:
+        load(str(root))
+    told = str(caught.value)
+    assert "Received: images for validation and test only" in told
+    assert told.endswith("because the file is empty") == bool(bad)
+
+
+# As it is given.
+
+
+def test_given_splits_are_given_and_none_is_made(make_folder):
+    counts = {"train/a": 3, "test/a": 1, "test/b": 2}
+    given = load_given(str(make_folder(counts)))
+    assert {split: len(part) for split, part in given.splits.items()} == {
+        "train": 3,
+        "test": 3,
+    }
+    # A class that is not taught is kept all the same.
+    assert given.class_names == ("a", "b")
+    assert given.splits["test"].labels.tolist() == [0, 1, 1]
+    assert given.findings.counts["test"] == (1, 2)
+
+
+def test_one_class_is_enough_to_be_given(make_folder):
+    given = load_given(str(make_folder({"only": 4})))
+    assert given.class_names == ("only",)
+    assert len(given.splits["train"]) == 4
+
+
+def test_test_alone_is_given(make_folder):
+    given = load_given(str(make_folder({"test/a": 2, "test/b": 1})))
+    assert list(given.splits) == ["test"]
+    assert given.splits["test"].names[0] == "test/a/000.png"
+    assert "3 test (given)" in lines(given)
+
+
+def test_no_usable_image_cannot_be_given(make_folder):
+    root = make_folder({"a": 0})
+    (root / "a" / "x.jpg").touch()
+    with pytest.raises(ValueError, match="must hold usable images. .* 1 rej"):
+        load_given(str(root))
+
+
+def test_a_source_is_found_however_it_is_written(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = ("folder", os.path.realpath(tmp_path / "photos"))
+    for source in (
+        "photos",
+        "photos/",
+        "./photos",
+        "~/photos",
+        "link",
+        "folder:photos",
+        "folder:~/photos",
+        "folder:photos/../link",
+        f"folder:{tmp_path}/photos",
+    ):
+        assert locate(source) == expected
+    assert locate("npz:./a.npz") == locate("npz:~/a.npz")
+    assert locate("npz:a") != locate("csv:a") != locate("folder:a")
+    assert locate("tfds:mnist") == ("tfds", "mnist")
+    assert locate("groceries") == ("groceries", "")
 
 
 # Duplicates.

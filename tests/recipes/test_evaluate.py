@@ -80,19 +80,62 @@ def test_the_tables_tell_the_figures(tuned_run, capsys):
     assert "24 photos of the test split" in output.err
 
 
-def test_json_is_all_that_is_on_standard_output(tuned_run, capsys):
+def test_json_is_all_that_is_on_standard_output(
+    tuned_run, split_photos, capsys
+):
     assert cli.main(["evaluate", str(tuned_run.folder), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     kept = json.loads((tuned_run.folder / "metrics.json").read_text())
-    assert answer == kept["test"]
+    assert answer == kept["test"] | {
+        "measured_on": f"the test split of {split_photos.name}",
+        "unknown": {},
+        "rejected": [],
+        "duplicates": [],
+        "remarks": [],
+    }
+
+
+def test_json_tells_what_was_left_out(tuned_run, make_photos, capsys):
+    folder = make_photos({"vertical": "vertical", "slanted": "zebra"})
+    (folder / "vertical" / "bad.png").write_bytes(b"")
+    first = min((folder / "vertical").glob("0*.png"))
+    shutil.copy(first, folder / "vertical" / "copy.png")
+    words = str(tuned_run.folder), "--data", str(folder), "--json"
+    assert cli.main(["evaluate", *words]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["measured_on"] == folder.name
+    assert answer["unknown"] == {"zebra": 8}
+    assert answer["rejected"] == [
+        {"name": "vertical/bad.png", "reason": "the file is empty"}
+    ]
+    assert answer["duplicates"] == [
+        {
+            "name": "vertical/copy.png",
+            "split": "train",
+            "kept": f"vertical/{first.name}",
+            "kept_split": "train",
+        }
+    ]
+    assert len(answer["remarks"]) == 3
 
 
 def test_another_split_can_be_measured(tuned_run):
     assert run(tuned_run, split="train").metrics.num_examples == 60
 
 
-def test_the_runs_source_by_name_means_its_test_split(tuned_run, split_photos):
-    for name in (f"folder:{split_photos}", f"{split_photos}/"):
+def test_the_runs_source_by_name_means_its_test_split(
+    tuned_run, split_photos, tmp_path, monkeypatch
+):
+    (tmp_path / "link").symlink_to(split_photos)
+    monkeypatch.chdir(split_photos.parent)
+    monkeypatch.setenv("HOME", str(split_photos.parent))
+    for name in (
+        f"folder:{split_photos}",
+        f"{split_photos}/",
+        f"folder:./{split_photos.name}",
+        f"~/{split_photos.name}",
+        f"folder:{tmp_path}/link",
+    ):
         result = run(tuned_run, data=name)
         assert result.measured_on.startswith("the test split of")
         assert result.metrics.num_examples == 24
@@ -130,6 +173,26 @@ def test_of_a_folder_with_a_test_split_that_is_measured(
     result = run(tuned_run, data=str(tmp_path / "copy"))
     assert result.metrics.num_examples == 24
     assert result.measured_on == "the test split of copy"
+
+
+def test_photos_of_one_class_are_measured(tuned_run, make_photos):
+    result = run(tuned_run, data=str(make_photos({"slanted": "slanted"})))
+    support = [scores.support for scores in result.metrics.per_class]
+    assert support == [0, 8, 0]
+    assert result.unknown == {}
+
+
+@pytest.mark.parametrize(
+    ("split", "description"), [("test", "the test split of "), ("val", "")]
+)
+def test_a_split_alone_is_measured(
+    tuned_run, split_photos, tmp_path, split, description
+):
+    shutil.copytree(split_photos / "test", tmp_path / "photos" / split)
+    result = run(tuned_run, data=str(tmp_path / "photos"))
+    assert result.measured_on == f"{description}photos"
+    own = run(tuned_run).metrics
+    assert result.metrics.to_dict() == own.to_dict()
 
 
 def test_what_is_left_out_is_said(tuned_run, make_photos, capsys):
