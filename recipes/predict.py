@@ -92,16 +92,40 @@ class Prediction:
 
 
 @dataclasses.dataclass(frozen=True)
+class Failure:
+    """A photo or folder that could not be used.
+
+    Args:
+        file: Its path as it was given or found.
+        reason: Why, in words.
+    """
+
+    file: str
+    reason: str
+
+    def __str__(self) -> str:
+        """The sentence that a person is told."""
+        return printable(f"'{self.file}': {self.reason}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Result:
     """What was predicted.
 
     Args:
         predictions: Of each photo that could be used, in the order given.
-        failures: A sentence for each that could not.
+        failures: What could not.
     """
 
     predictions: tuple[Prediction, ...]
-    failures: tuple[str, ...]
+    failures: tuple[Failure, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same in types that JSON knows."""
+        return {
+            "photos": [photo.to_dict() for photo in self.predictions],
+            "failures": list(map(dataclasses.asdict, self.failures)),
+        }
 
 
 def run(config: Config) -> Result:
@@ -144,7 +168,7 @@ def run(config: Config) -> Result:
     return Result(tuple(predictions), tuple(failures))
 
 
-def find_photos(words: Sequence[str]) -> tuple[list[str], list[str]]:
+def find_photos(words: Sequence[str]) -> tuple[list[str], list[Failure]]:
     """Finds the photo files that files and folders stand for.
 
     Args:
@@ -152,11 +176,11 @@ def find_photos(words: Sequence[str]) -> tuple[list[str], list[str]]:
             image files, at any depth, without hidden ones and without
             following links to folders.
 
-    Returns: The files, in order; and a sentence for each folder that cannot
-        be read or has no image.
+    Returns: The files, in order; and the folders that cannot be read or have
+        no image.
     """
     files: list[str] = []
-    failures: list[str] = []
+    failures: list[Failure] = []
     for word in words:
         if not os.path.isdir(word):
             files.append(word)
@@ -164,17 +188,16 @@ def find_photos(words: Sequence[str]) -> tuple[list[str], list[str]]:
         below = list(_images_below(word, failures))
         files += below
         if not below:
-            failures.append(f"'{word}': there is no image in this folder")
+            failures.append(Failure(word, "there is no image in this folder"))
     return files, failures
 
 
-def _images_below(folder: str, failures: list[str]) -> Iterator[str]:
+def _images_below(folder: str, failures: list[Failure]) -> Iterator[str]:
     from dropzoo.data.folder import SUFFIXES
 
     def refuse(error: OSError) -> None:
-        failures.append(
-            f"'{error.filename}': the folder cannot be read: {error.strerror}"
-        )
+        reason = f"the folder cannot be read: {error.strerror}"
+        failures.append(Failure(str(error.filename), reason))
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if name[0] != ".")
@@ -185,16 +208,18 @@ def _images_below(folder: str, failures: list[str]) -> Iterator[str]:
 
 
 def _read(
-    files: Sequence[str], failures: list[str]
+    files: Sequence[str], failures: list[Failure]
 ) -> Iterator[tuple[str, "np.ndarray"]]:
     """Decodes each file, `(height, width, 3)` uint8; notes what fails."""
-    from dropzoo.data import ImageError, decode_image
+    from dropzoo.data.decoding import ImageError, decode, read_image_file
 
     for file in files:
         try:
-            yield file, decode_image(Path(file))
+            pixels = decode(read_image_file(Path(file))).pixels
         except ImageError as error:
-            failures.append(str(error))
+            failures.append(Failure(file, str(error)))
+        else:
+            yield file, pixels
 
 
 def _best(
@@ -222,10 +247,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_start()
     result = run(config)
     for failure in result.failures:
-        complain(prog, printable(failure))
+        complain(prog, str(failure))
     if config.json:
-        answers = [prediction.to_dict() for prediction in result.predictions]
-        print(json.dumps(answers, indent=2))
+        print(json.dumps(result.to_dict(), indent=2))
     elif result.predictions:
         _print_table(result.predictions)
     return 2 if result.failures else 0

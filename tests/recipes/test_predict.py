@@ -121,11 +121,13 @@ def test_unusual_images_are_read(tuned_run, photo, tmp_path):
     assert result.failures == ()
 
 
-def test_json_is_one_list(tuned_run, photo, capsys):
+def test_json_is_one_object(tuned_run, photo, capsys):
     words = tuned_run.folder, photo, "--json", "--top-k", 2
     status, out, err = command(capsys, *words)
     assert (status, err) == (0, [])
-    (answer,) = json.loads(out)
+    everything = json.loads(out)
+    (answer,) = everything["photos"]
+    assert everything["failures"] == []
     assert answer["file"] == str(photo)
     assert [set(entry) for entry in answer["predictions"]] == [
         {"class", "probability"}
@@ -157,16 +159,27 @@ def test_a_bad_photo_is_a_sentence_and_the_others_are_shown(
     ]
     status, out, err = command(capsys, tuned_run.folder, *bad, photo, "--json")
     assert status == 2
-    assert [answer["file"] for answer in json.loads(out)] == [str(photo)]
+    told = json.loads(out)
+    assert [answer["file"] for answer in told["photos"]] == [str(photo)]
+    failed = {
+        failure["file"]: failure["reason"] for failure in told["failures"]
+    }
+    assert list(failed) == list(map(str, bad))
+    assert failed[str(tmp_path / "empty.jpg")] == "the file is empty"
     assert len(err) == len(bad)
     for file, line in zip(bad, err, strict=True):
         assert line.startswith(f"dropzoo predict: '{file}': ")
 
 
-def test_only_bad_photos_leave_an_empty_list(tuned_run, capsys):
+def test_only_bad_photos_leave_no_answer(tuned_run, capsys):
     words = tuned_run.folder, "missing.png", "--json"
     status, out, err = command(capsys, *words)
-    assert (status, json.loads(out), len(err)) == (2, [], 1)
+    assert (status, len(err)) == (2, 1)
+    reason = "it cannot be read: No such file or directory"
+    assert json.loads(out) == {
+        "photos": [],
+        "failures": [{"file": "missing.png", "reason": reason}],
+    }
     status, out, err = command(capsys, *words[:2])
     assert (status, out, len(err)) == (2, "", 1)
 
@@ -178,7 +191,7 @@ def test_a_folder_that_cannot_be_listed_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr("os.scandir", refuse)
     files, failures = predict.find_photos([str(tmp_path)])
     assert files == []
-    assert failures[0] == (
+    assert str(failures[0]) == (
         f"'{tmp_path}': the folder cannot be read: Permission denied"
     )
 
