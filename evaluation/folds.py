@@ -28,7 +28,7 @@ class Folds:
         return len(self.pairs) > 1
 
     def held_out(self) -> np.ndarray:
-        """Positions that are held out in one of the pairs, in order."""
+        """Positions that are held out in one of the pairs, increasing."""
         return np.sort(np.concatenate([judge for _, judge in self.pairs]))
 
 
@@ -50,6 +50,8 @@ def choose_folds(
         seed: Seed of the folds.
 
     Returns: Positions in training followed by validation images.
+
+    Raises: ValueError when no class has enough images to judge on.
     """
     labels = np.concatenate([train_labels, validation_labels])
     counts = np.bincount(
@@ -62,6 +64,12 @@ def choose_folds(
     totals = np.bincount(labels)
     rare = everything[totals[labels] < NUM_FOLDS]
     common = np.setdiff1d(everything, rare)
+    if not len(common):
+        raise ValueError(
+            f"choose_folds: at least one class must have {NUM_FOLDS} images "
+            "for training and validation together. Received: no class with "
+            "more than one"
+        )
     splitter = StratifiedKFold(NUM_FOLDS, shuffle=True, random_state=seed)
     return Folds(
         tuple(

@@ -1,13 +1,16 @@
 """Fits the probe in minibatches, where its features exceed the memory limit."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
 from dropzoo.data.feature_cache import Features
+from dropzoo.evaluation.feature_scaling import Scaling, as_examples
 
-EPOCHS = 2
+EPOCHS = 2  # at least
+STEPS = 200  # at least, for each penalty
 
 
 class FeatureBatches(keras.utils.PyDataset):
@@ -17,7 +20,7 @@ class FeatureBatches(keras.utils.PyDataset):
         features: The features; every view is an example of its own.
         labels: Classes of all images, `(images,)`.
         positions: Which images to give.
-        scale: What the features are divided by.
+        scaling: What is done to the features.
         batch_size: Images in a batch; each gives all its views.
     """
 
@@ -26,14 +29,14 @@ class FeatureBatches(keras.utils.PyDataset):
         features: Features,
         labels: np.ndarray,
         positions: np.ndarray,
-        scale: float,
+        scaling: Scaling,
         batch_size: int = 256,
     ):
         super().__init__()
         self.features = features
         self.labels = labels
         self.positions = positions
-        self.scale = scale
+        self.scaling = scaling
         self.batch_size = batch_size
         self._random = np.random.default_rng(0)
         self.on_epoch_end()
@@ -45,8 +48,8 @@ class FeatureBatches(keras.utils.PyDataset):
         start = index * self.batch_size
         rows = self._order[start : start + self.batch_size]
         views = self.features.take(rows)  # (images, views, channels)
-        x = views.reshape(-1, views.shape[-1]) / self.scale
-        return x, np.repeat(self.labels[rows], views.shape[1])
+        x, y = as_examples(views, self.labels[rows])
+        return self.scaling(x), y
 
     def on_epoch_end(self) -> None:
         self._order = self._random.permutation(self.positions)
@@ -71,13 +74,15 @@ def fit_in_minibatches(
     Yields: Kernel `(channels, num_classes)` and bias for each penalty.
     """
     sample = positions[:: max(len(positions) // 1024, 1)]
-    scale = float(features.take(sample).std())
-    batches = FeatureBatches(features, labels, positions, scale)
+    scaling = Scaling.of(as_examples(features.take(sample), labels[sample])[0])
+    batches = FeatureBatches(features, labels, positions, scaling)
+    epochs = max(EPOCHS, math.ceil(STEPS / len(batches)))
     examples = len(positions) * features.shape[1]
     weights = None
     for strength in inverse_strengths:
         head = keras.layers.Dense(
             num_classes,
+            dtype="float32",  # whatever the precision of the network
             kernel_initializer="zeros",
             # scikit-learn's C weighs the summed loss; Keras's is a mean.
             kernel_regularizer=keras.regularizers.L2(
@@ -88,12 +93,12 @@ def fit_in_minibatches(
         if weights is not None:
             model.set_weights(weights)
         rate = keras.optimizers.schedules.CosineDecay(
-            3e-3, EPOCHS * len(batches)
+            0.01, epochs * len(batches)
         )
         model.compile(
             keras.optimizers.Adam(rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0)
+        model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
         weights = model.get_weights()
-        yield weights[0] / scale, weights[1]
+        yield scaling.undo(*weights)

@@ -18,14 +18,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from dropzoo.data.feature_cache import Features
+from dropzoo.evaluation.feature_scaling import Scaling, as_examples
 from dropzoo.evaluation.folds import Folds
 
 # Inverse strengths C of the l2 penalty on features of unit spread, from strong
 # to weak: each solution is a good start for the next.
 INVERSE_STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 MEMORY_LIMIT = 64 * 2**20  # bytes of features that are held at once
+TOLERANCE = 1e-4  # of the gradient, at which L-BFGS ends
 
 Head = tuple[np.ndarray, np.ndarray]
 
@@ -80,7 +83,11 @@ def fit_probe(
         folds: What to learn from and what to judge on.
 
     Returns: The head, and how it was chosen.
+
+    Raises: ValueError when a class has no image to learn from.
     """
+    for learn, _ in (*folds.pairs, (folds.learn, None)):
+        _check_classes(labels[learn], num_classes)
     losses = np.full((len(INVERSE_STRENGTHS), len(labels)), np.nan)
     correct = np.zeros(losses.shape, bool)
     fold_heads = []
@@ -105,8 +112,23 @@ def fit_probe(
     )
 
 
+def _check_classes(labels: np.ndarray, num_classes: int) -> None:
+    # The columns of the head would otherwise be those of other classes.
+    missing = np.setdiff1d(np.arange(num_classes), labels)
+    if num_classes < 2 or len(missing):
+        raise ValueError(
+            "fit_probe: each of at least 2 classes must have an image to "
+            f"learn from. Received: num_classes={num_classes}, none of "
+            f"class {', '.join(map(str, missing[:5])) or 1}"
+        )
+
+
 def _fit(
-    features: Features, labels, num_classes, positions, strengths
+    features: Features,
+    labels: np.ndarray,
+    num_classes: int,
+    positions: np.ndarray,
+    strengths: Sequence[float],
 ) -> Iterator[Head]:
     if features.num_bytes <= MEMORY_LIMIT:
         return _fit_in_memory(features, labels, positions, strengths)
@@ -118,24 +140,38 @@ def _fit(
 
 
 def _fit_in_memory(
-    features: Features, labels, positions, strengths: Sequence[float]
+    features: Features,
+    labels: np.ndarray,
+    positions: np.ndarray,
+    strengths: Sequence[float],
 ) -> Iterator[Head]:
     """L-BFGS along the path of penalties, each started from the last."""
     views = features.take(positions)  # (images, views, channels)
-    scale = views.std()
-    x = views.reshape(-1, views.shape[-1]) / scale
-    y = np.repeat(labels[positions], views.shape[1])
-    model = LogisticRegression(warm_start=True, max_iter=1000, tol=1e-3)
+    x, y = as_examples(views, labels[positions])
+    scaling = Scaling.of(x)
+    model = LogisticRegression(warm_start=True, max_iter=1000, tol=TOLERANCE)
+    x = scaling(x)
     for strength in strengths:
-        model.set_params(C=strength).fit(x, y)
-        kernel, bias = model.coef_.T / scale, model.intercept_
+        # One thread: the products are too small for more, which wait for each
+        # other; beside other work that took ten times as long.
+        with threadpool_limits(1):
+            model.set_params(C=strength).fit(x, y)
+        kernel, bias = model.coef_.T, model.intercept_
         if kernel.shape[1] == 1:  # two classes: the difference of two logits
             kernel = np.hstack([-kernel / 2, kernel / 2])
             bias = np.concatenate([-bias / 2, bias / 2])
-        yield kernel.astype("float32"), bias.astype("float32")
+        yield scaling.undo(kernel, bias)
 
 
-def _judge(features, labels, positions, head: Head, losses, correct) -> None:
+def _judge(
+    features: Features,
+    labels: np.ndarray,
+    positions: np.ndarray,
+    head: Head,
+    losses: np.ndarray,
+    correct: np.ndarray,
+) -> None:
+    """Fills in the losses and hits at some positions."""
     kernel, bias = head
     for start in range(0, len(positions), 1024):
         rows = positions[start : start + 1024]
