@@ -21,20 +21,38 @@ class MobileStyle:
     epsilon: float
     padding: Literal["same", "torch"]
 
-    def norm(self, x, name: str) -> Any:
+    def norm(self, x: Any, name: str) -> Any:
+        """Batch normalization named `{name}_bn`.
+
+        Args:
+            x: Symbolic tensor `(batch, height, width, channels)`.
+            name: What it comes after.
+        """
         from keras import layers
 
         return layers.BatchNormalization(
             momentum=self.momentum, epsilon=self.epsilon, name=f"{name}_bn"
         )(x)
 
-    def norm_relu6(self, x, name: str) -> Any:
+    def norm_relu6(self, x: Any, name: str) -> Any:
+        """Batch normalization and a ReLU that ends at 6.
+
+        Args:
+            x: Symbolic tensor `(batch, height, width, channels)`.
+            name: What they come after.
+        """
         from keras import layers
 
         return layers.ReLU(6.0, name=f"{name}_relu")(self.norm(x, name))
 
-    def pad(self, x, kernel_size: int, name: str) -> tuple[Any, str]:
-        """The padded map, and what is left for the convolution to pad."""
+    def pad(self, x: Any, kernel_size: int, name: str) -> tuple[Any, str]:
+        """The padded map, and what is left for the convolution to pad.
+
+        Args:
+            x: Symbolic tensor `(batch, height, width, channels)`.
+            kernel_size: Side of the convolution's kernel, odd.
+            name: What it comes before.
+        """
         from keras import layers
 
         if self.padding == "same":
@@ -45,7 +63,16 @@ class MobileStyle:
 
 @dataclass(frozen=True)
 class Block:
-    """One inverted residual: its name, shape and rate of being dropped."""
+    """One inverted residual.
+
+    Args:
+        name: What its layers' names begin with.
+        kernel_size: Side of the depthwise kernel.
+        strides: Of the depthwise convolution.
+        expansion: Factor on the channels inside the block.
+        filters: Channels that it ends in.
+        drop_rate: Probability in [0, 1) of dropping its residual branch.
+    """
 
     name: str
     kernel_size: int
@@ -55,8 +82,13 @@ class Block:
     drop_rate: float = 0.0
 
 
-def stem(x, style: MobileStyle) -> Any:
-    """The first convolution: half the resolution, 32 filters."""
+def stem(x: Any, style: MobileStyle) -> Any:
+    """The first convolution: half the resolution, 32 filters.
+
+    Args:
+        x: Normalised images `(batch, height, width, 3)`, symbolic.
+        style: How the family normalises and pads.
+    """
     from keras import layers
 
     x, padding = style.pad(x, 3, "stem")
@@ -67,9 +99,15 @@ def stem(x, style: MobileStyle) -> Any:
 
 
 def inverted_residual(
-    x, block: Block, style: MobileStyle, seed: int | None
+    x: Any, block: Block, style: MobileStyle, seed: int | None
 ) -> Any:
     """Expands, filters each channel, projects; adds the input where it fits.
+
+    Args:
+        x: Symbolic tensor `(batch, height, width, channels)`.
+        block: Its shape and its rate of being dropped.
+        style: How the family normalises and pads.
+        seed: The model's seed.
 
     Reference: Sandler et al., "MobileNetV2", 2018, figure 4.
     """
@@ -109,8 +147,15 @@ def inverted_residual(
     return layers.Add(name=f"{name}_add")([shortcut, x])
 
 
-def pooled_features(x, style: MobileStyle) -> Any:
-    """The last convolution to 1280 filters, averaged over the map."""
+def pooled_features(x: Any, style: MobileStyle) -> Any:
+    """The last convolution to 1280 filters, averaged over the map.
+
+    Args:
+        x: Symbolic tensor `(batch, height, width, channels)`.
+        style: How the family normalises and pads.
+
+    Returns: Symbolic tensor `(batch, 1280)`.
+    """
     from keras import layers
 
     x = layers.Conv2D(1280, 1, use_bias=False, name="head_conv")(x)

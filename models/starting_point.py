@@ -43,6 +43,10 @@ class StartingPoint:
         """The backbone with dropout and a new dense layer on top.
 
         The backbone's layers are shared, not copied.
+
+        Args:
+            num_classes: Number of logits.
+            seed: Of the dropout.
         """
         logits = classifier(self.backbone.output, num_classes, DROPOUT, seed)
         return keras.Model(self.backbone.input, logits, name=self.backbone.name)
