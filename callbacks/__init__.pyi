@@ -1,2 +1,3 @@
+from .call_after_batch import CallAfterBatch as CallAfterBatch
 from .exact_resume import ExactResume as ExactResume
 from .progress_bar import ProgressBar as ProgressBar

@@ -13,11 +13,12 @@ import keras
 import numpy as np
 from scipy.special import log_softmax
 
-from dropzoo.callbacks import ExactResume, ProgressBar
+from dropzoo.callbacks import CallAfterBatch, ExactResume, ProgressBar
 from dropzoo.data.augmentation import Augmentation
 from dropzoo.data.examples import Examples
 from dropzoo.data.pipeline import (
     evaluation_batches,
+    image_errors,
     steps_per_epoch,
     training_batches,
 )
@@ -26,6 +27,7 @@ from dropzoo.evaluation.probe import Head, Probe
 from dropzoo.models import freeze
 from dropzoo.models.heads import set_head
 from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
+from dropzoo.recipes.interruption import check_interruption
 from dropzoo.recipes.steps import Bar, Steps
 from dropzoo.schedules import Warmup
 
@@ -222,25 +224,30 @@ class FineTuning:
         resume = ExactResume(self.state / name)
         first = resume.restore(self.network)
         bar.advance(first * steps)
-        self.network.fit(
-            training_batches(
-                examples,
-                size,
-                batch_size=batch_size,
-                augmentation=self.settings.augmentation,
-                seed=self.settings.seed,
-                epochs=range(first, epochs),
-            ),
-            validation_data=(
-                evaluation_batches(validation, size) if validation else None
-            ),
-            initial_epoch=first,
-            epochs=epochs,
-            steps_per_epoch=steps,
-            callbacks=[ProgressBar(bar.progress, bar.task, name), resume],
-            shuffle=False,
-            verbose=0,
-        )
+        with image_errors():
+            self.network.fit(
+                training_batches(
+                    examples,
+                    size,
+                    batch_size=batch_size,
+                    augmentation=self.settings.augmentation,
+                    seed=self.settings.seed,
+                    epochs=range(first, epochs),
+                ),
+                validation_data=(
+                    evaluation_batches(validation, size) if validation else None
+                ),
+                initial_epoch=first,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                callbacks=[
+                    ProgressBar(bar.progress, bar.task, name),
+                    CallAfterBatch(check_interruption),
+                    resume,
+                ],
+                shuffle=False,
+                verbose=0,
+            )
         return resume.history
 
     def rates(self, num_examples: int) -> np.ndarray:
@@ -404,8 +411,10 @@ def log_probabilities(
         seed=seed,
     )
     rows = []
-    for images, _ in batches:
-        logits = network.predict_on_batch(images)
-        rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
-        advance(len(logits))
+    with image_errors():
+        for images, _ in batches:
+            logits = network.predict_on_batch(images)
+            rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
+            advance(len(logits))
+            check_interruption()
     return np.concatenate(rows)

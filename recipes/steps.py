@@ -16,10 +16,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dropzoo.recipes.interruption import check_interruption
+
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """One progress bar.
+    """One progress bar. Where it moves, a Ctrl-C that was noted is answered.
 
     Args:
         progress: The display it belongs to.
@@ -32,10 +34,12 @@ class Bar:
     def advance(self, units: int) -> None:
         """Moves on by some units."""
         self.progress.advance(self.task, units)
+        check_interruption()
 
     def advance_to(self, done: int, total: int) -> None:
         """Moves to a number of units out of a total."""
         self.progress.update(self.task, completed=done, total=total)
+        check_interruption()
 
 
 class Steps:
@@ -53,7 +57,11 @@ class Steps:
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Announces a step and takes its time."""
+        """Announces a step and takes its time.
+
+        Raises: KeyboardInterrupt when a Ctrl-C was noted before it.
+        """
+        check_interruption()
         self.console.print(f"[bold]{len(self.seconds) + 1}. {name}[/bold]")
         start = time.perf_counter()
         yield

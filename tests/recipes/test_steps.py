@@ -1,9 +1,11 @@
 """Steps are announced on standard error and timed."""
 
+import signal
 import time
 
 import pytest
 
+from dropzoo.recipes.interruption import interruptible
 from dropzoo.recipes.steps import Steps
 
 
@@ -39,3 +41,22 @@ def test_a_bar_counts_up_and_goes_away(capsys):
         (task,) = bar.progress.tasks
         assert (task.completed, task.total) == (7, 20)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "move", [lambda bar: bar.advance(1), lambda bar: bar.advance_to(1, 2)]
+)
+def test_a_bar_that_moves_answers_ctrl_c(move):
+    with interruptible(), Steps().bar("photos", 10) as bar:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            move(bar)
+
+
+def test_no_step_begins_after_ctrl_c():
+    steps = Steps()
+    with interruptible():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), steps.step("Look"):
+            pytest.fail("it began")
+    assert steps.seconds == []
