@@ -16,16 +16,18 @@ The options worth changing: `--model` (a larger network), `--epochs`,
 `--augmentation`.
 """
 
+import contextlib
 import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from dropzoo.recipes.interruption import interruptible
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
@@ -127,20 +129,31 @@ def run(config: Config) -> Result:
         ValueError: An option breaks its rule, or the data are not usable.
         OSError: Something cannot be read or written.
     """
-    folder, options = _open_folder(config)
-    try:
+    with _open_run(config) as (folder, options):
         return _run(options, folder)
+
+
+@contextlib.contextmanager
+def _open_run(config: Config) -> Iterator[tuple[RunFolder, Config]]:
+    """Opens a run's folder, and says how to go on with what was stopped."""
+    from dropzoo.data.decoding import ImageError
+
+    folder, options = _open_folder(config)
+    path = shlex.quote(str(folder.path))
+    how = f"`dropzoo finetune --resume {path}` goes on."
+    try:
+        yield folder, options
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "stopped; `dropzoo finetune --resume "
-            f"{shlex.quote(str(folder.path))}` goes on."
-        ) from None
+        raise KeyboardInterrupt(f"stopped; {how}") from None
+    except ImageError as error:
+        raise ImageError(f"{error}; put it back as it was, and {how}") from None
     except Exception:
         if config.resume is None:
             folder.discard_if_bare()  # so that a mended command may use it
         raise
 
 
+@interruptible()
 def _run(config: Config, folder: RunFolder) -> Result:
     # Imported here: `dropzoo finetune --help` needs no TensorFlow.
     import keras
@@ -303,7 +316,8 @@ def read_config(folder: RunFolder) -> Config:
 def _open_folder(config: Config) -> tuple[RunFolder, Config]:
     """Makes the folder of a new run, or finds that of a stopped one."""
     if config.resume is None:
-        name = f"{Path(config.data.split(':')[-1]).name}-{config.model}"
+        source = Path(config.data.split(":")[-1]).name
+        name = f"{source}-{_network_name(config)}"
         folder = RunFolder.create(config.out, name)
         folder.write_json("config.json", dataclasses.asdict(config))
         return folder, config
@@ -322,15 +336,35 @@ def _open_folder(config: Config) -> tuple[RunFolder, Config]:
     return folder, read_config(folder)
 
 
-def _starting_point(config: Config):
-    """The pretrained network that the options ask for."""
-    from dropzoo.models import model_info, starting_point
+def _earlier_run(config: Config) -> RunFolder | None:
+    """The run that the options start from, where they name one."""
+    from dropzoo.models import model_info
 
     # A folder may happen to be called `imagenet`: names of weights come first.
     tags = {weights.tag for weights in model_info(config.model).weights}
     is_name = config.weights in tags | {"random"}
-    if not is_name and Path(config.weights).is_dir():
-        path = RunFolder.open(config.weights).model()
+    if is_name or not Path(config.weights).is_dir():
+        return None
+    earlier = RunFolder.open(config.weights)
+    earlier.model()  # refused before TensorFlow starts
+    return earlier
+
+
+def _network_name(config: Config) -> str:
+    """The network that a run gets, which an earlier run may decide."""
+    earlier = _earlier_run(config)
+    if earlier is None or not earlier.finished:
+        return config.model
+    return earlier.read_json("metrics.json")["model"]["name"]
+
+
+def _starting_point(config: Config):
+    """The pretrained network that the options ask for."""
+    from dropzoo.models import starting_point
+
+    earlier = _earlier_run(config)
+    if earlier is not None:
+        path = earlier.model()
         start = starting_point.from_saved_model(path, config.image_size)
         if config.model not in (Config.model, start.backbone.name):
             raise ValueError(
@@ -360,12 +394,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="dropzoo finetune",
         description="Fine-tune a pretrained network on a folder of photos.",
     )
-    start = time.perf_counter()
-    devices = quiet_start()
-    print(
-        f"TensorFlow started in {time.perf_counter() - start:.1f} s "
-        f"on {', '.join(devices)}.",
-        file=sys.stderr,
-    )
-    print(run(config).folder)
+    with _open_run(config) as (folder, options):  # a mistake is told at once
+        start = time.perf_counter()
+        devices = quiet_start()
+        print(
+            f"TensorFlow started in {time.perf_counter() - start:.1f} s "
+            f"on {', '.join(devices)}.",
+            file=sys.stderr,
+        )
+        result = _run(options, folder)
+    print(result.folder)
     return 0

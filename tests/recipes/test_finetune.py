@@ -3,9 +3,14 @@
 import csv
 import dataclasses
 import html.parser
+import importlib
 import json
+import shutil
+import signal
 import subprocess
 import sys
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +218,9 @@ def test_the_report_fetches_nothing(name, request):
 def test_fine_tuning_that_helps_is_kept(tuned_run):
     verdict = read_json(tuned_run.folder / "metrics.json")["verdict"]
     assert tuned_run.kept == "fine-tuned"
-    assert verdict["judged_on"] == "60 validation photos"
+    assert verdict["judged_on"] == (
+        "60 validation photos, each as it is and varied,"
+    )
     assert verdict["tuned_loss"] < verdict["head_loss"]
 
 
@@ -307,24 +314,36 @@ def test_the_same_seed_gives_the_same_result(
     assert ours["verdict"] == theirs["verdict"]
 
 
-def interrupt_at(monkeypatch, batch: int) -> None:
-    """Has the user press Ctrl-C in the n-th batch of a training."""
+def press_ctrl_c_in_a_weakref_callback() -> None:
+    """Where an exception of Python's own handler would be lost."""
+
+    class Thing:
+        pass
+
+    thing = Thing()
+    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert watch() is None
+
+
+def after_batch(monkeypatch, number: int, happen) -> None:
+    """Lets something happen after the n-th batch of a training."""
     advance = ProgressBar.on_train_batch_end
     seen = []
 
-    def stop(self, number, logs=None):
-        advance(self, number, logs)
-        seen.append(number)
-        if len(seen) == batch:
-            raise KeyboardInterrupt
+    def act(self, batch, logs=None):
+        advance(self, batch, logs)
+        seen.append(batch)
+        if len(seen) == number:
+            happen()
 
-    monkeypatch.setattr(ProgressBar, "on_train_batch_end", stop)
+    monkeypatch.setattr(ProgressBar, "on_train_batch_end", act)
 
 
 def interrupted(options: dict, out: Path, monkeypatch, batch: int) -> str:
     """The sentence that an interrupted run leaves."""
     with monkeypatch.context() as patch:
-        interrupt_at(patch, batch)
+        after_batch(patch, batch, press_ctrl_c_in_a_weakref_callback)
         with pytest.raises(KeyboardInterrupt) as stop:
             run(options, out)
     assert not (out / "metrics.json").exists()
@@ -364,7 +383,94 @@ def test_a_run_stopped_between_folds_goes_on(
     assert verdicts[0] == verdicts[1]
 
 
+def test_a_photo_that_vanishes_is_named_and_the_run_goes_on(
+    tuned_run, tuned_options, split_photos, tmp_path, monkeypatch, capsys
+):
+    photos = shutil.copytree(split_photos, tmp_path / "photos")
+    photo = photos / "train" / "vertical" / "007.png"
+    hidden, out = tmp_path / "hidden.png", tmp_path / "run"
+    options = {**tuned_options, "data": str(photos), "out": str(out)}
+    words = [
+        word
+        for name, value in options.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    with monkeypatch.context() as patch:
+        # In the second epoch; the third one misses the photo.
+        after_batch(patch, 8, lambda: photo.rename(hidden))
+        sentence = refusal(capsys, *words)
+    assert sentence == (
+        "dropzoo finetune: 'train/vertical/007.png': it cannot be read: No "
+        "such file or directory; put it back as it was, and `dropzoo finetune "
+        f"--resume {out}` goes on."
+    )
+    hidden.rename(photo)
+    finetune.run(finetune.Config(resume=str(out)))
+    assert_same_weights(out, tuned_run.folder)
+
+
+@pytest.mark.parametrize("step", ["sanity.check_start", "keeping.measure"])
+def test_a_photo_that_breaks_leaves_a_run_that_goes_on(
+    step, photos, tmp_path, monkeypatch, capsys
+):
+    """Even where the run folder holds its options only."""
+    photos = shutil.copytree(photos, tmp_path / "photos")
+    module, name = step.split(".")
+    module = importlib.import_module(f"dropzoo.recipes.{module}")
+    act = getattr(module, name)
+
+    def break_first(*args, **kwargs):
+        for photo in photos.rglob("*.png"):
+            photo.write_bytes(photo.read_bytes()[:100])
+        return act(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, break_first)
+    out = tmp_path / "run"
+    words = "--data", photos, "--model", "tiny", "--weights", "random"
+    sentence = refusal(
+        capsys, *map(str, words), "--freeze", "all", "--out", str(out)
+    )
+    assert ".png': it is truncated: its end is missing; put it back" in sentence
+    assert (out / "config.json").exists()
+
+
 # What is refused.
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--resume", "{run}"], "must be a run that was stopped"),
+        (["--resume", "{run}", "--seed", "3"], "no other option"),
+        (["--resume", "{tmp}"], "There is no run in"),
+        (["--out", "{run}"], "`out` must not exist yet"),
+        (["--out", "/dev/null/run"], "must be a folder that can be written"),
+        (["--weights", "{tmp}"], "There is no run in"),
+    ],
+)
+def test_a_mistake_is_told_before_tensorflow_starts(
+    words, sentence, tuned_run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        finetune, "quiet_start", lambda: pytest.fail("TensorFlow started")
+    )
+    places = {"run": tuned_run.folder, "tmp": tmp_path}
+    assert sentence in refusal(capsys, *(w.format(**places) for w in words))
+
+
+def test_such_a_mistake_is_told_within_a_second(tuned_run):
+    """The best of several runs sets a busy machine aside."""
+    words = ["--resume", str(tuned_run.folder)]
+    seconds = []
+    while len(seconds) < 3 or (min(seconds) > 1 and len(seconds) < 10):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "dropzoo", "finetune", *words],
+            capture_output=True,
+        )
+        seconds.append(time.perf_counter() - start)
+        assert done.returncode == 2
+    assert min(seconds) <= 1
 
 
 def test_resuming_a_complete_run_is_refused(tuned_run, capsys):
@@ -441,18 +547,42 @@ def test_a_bad_option_is_one_sentence(words, sentence, capsys):
     assert sentence in refusal(capsys, *words)
 
 
-def test_the_command_repeats_the_run(tuned_options):
+def test_the_command_repeats_the_run(tuned_options, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     config = finetune.Config(**tuned_options, out="runs/a b")
     words = finetune.command(config).split()
     assert words[:2] == ["dropzoo", "finetune"]
     assert "--out" not in words
     expected = dataclasses.replace(config, out=None)
-    with pytest.MonkeyPatch.context() as patch:
-        read = []
-        patch.setattr(finetune, "run", lambda c: read.append(c) or tuple())
-        with pytest.raises(AttributeError):  # the run has no folder
-            finetune.main(words[2:])
+    read = []
+    result = finetune.Result(tmp_path, "head only", None, None, {})
+    monkeypatch.setattr(
+        finetune, "_run", lambda config, folder: read.append(config) or result
+    )
+    assert finetune.main(words[2:]) == 0
     assert read == [expected]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "groceries-efficientnet_lite0"),
+        ({"data": "folder:a/b c", "model": "tiny"}, "b c-tiny"),
+        ({"weights": "{run}"}, "groceries-tiny"),
+        ({"weights": "{stopped}"}, "groceries-efficientnet_lite0"),
+    ],
+)
+def test_a_run_is_named_after_its_data_and_its_network(
+    options, name, tuned_run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    stopped = shutil.copytree(tuned_run.folder, tmp_path / "stopped")
+    (stopped / "metrics.json").unlink()  # between the model and the report
+    places = {"run": tuned_run.folder, "stopped": stopped}
+    given = {key: value.format(**places) for key, value in options.items()}
+    for number in ("", "-2"):
+        folder, _ = finetune._open_folder(finetune.Config(**given))
+        assert folder.path == Path("runs") / f"{name}{number}"
 
 
 @pytest.mark.parametrize(
