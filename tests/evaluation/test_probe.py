@@ -204,14 +204,16 @@ def test_blank_photos_give_the_share_of_each_class(clusters, tmp_path):
     np.testing.assert_allclose(guessed[0], shares, atol=0.02)
 
 
-@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize(
+    ("num_classes", "strengths"), [(2, (0.1,)), (3, (0.01, 0.1))]
+)
 def test_beyond_the_memory_limit_the_head_is_nearly_the_same(
-    clusters, monkeypatch, num_classes
+    clusters, monkeypatch, num_classes, strengths
 ):
     features, labels = clusters(num_classes, each=3000 // num_classes)
     folds = split(labels)
     ((_, judge),) = folds.pairs
-    monkeypatch.setattr(probe_module, "INVERSE_STRENGTHS", (0.01, 0.1))
+    monkeypatch.setattr(probe_module, "INVERSE_STRENGTHS", strengths)
     whole = fit_probe(features, labels, num_classes, folds)
     monkeypatch.setattr(probe_module, "MEMORY_LIMIT", 1000)
     monkeypatch.setattr(Features, "read", lambda self: 1 / 0)  # never all
