@@ -32,7 +32,7 @@ from dropzoo.recipes.steps import Bar, Steps
 from dropzoo.schedules import Warmup
 
 WARMUP_STEPS = 20  # at least, unless that is more than half of all steps
-CHECK_SHARE = 0.25  # of the epochs, to see on each fold whether tuning helps
+CHECK_SHARE = 0.5  # of the epochs, to see on each fold whether tuning helps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,7 @@ class FineTuning:
         """Trains, judges, and leaves the better model in the network.
 
         With a validation split the network is trained once and judged on it.
-        With folds a quarter of the epochs on each fold shows whether training
+        With folds, half of the epochs on each fold show whether training
         helps; if it does, the network is trained on all images.
 
         Args:
