@@ -199,6 +199,8 @@ def _run(config: Config, folder: RunFolder) -> Result:
     with steps.step("Sanity"):
         check_start(network, data.train, data.num_classes, steps.say)
 
+    # A mirror image keeps its label in photos, not in digits or in writing.
+    flips = data.flips_are_safe and config.augmentation != "none"
     # What the frozen network sees is computed once and kept, so that fitting a
     # head takes seconds. Choices are made on held-out photos: the validation
     # split where it is large enough, else k-fold over it and training.
@@ -210,7 +212,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         features = extract_features(
             start.backbone,
             pool,
-            mirrored=data.flips_are_safe,
+            mirrored=flips,
             progress=bar.advance,
         )
         probe = fit_probe(features, pool.labels, data.num_classes, folds)
@@ -231,9 +233,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         batch_size=config.batch_size,
         epochs=config.epochs or default_epochs(len(folds.learn)),
         freeze=config.freeze,
-        augmentation=Augmentation(
-            config.augmentation, flips=data.flips_are_safe
-        ),
+        augmentation=Augmentation(config.augmentation, flips=flips),
         seed=config.seed,
     )
     with steps.step("Fine-tune"):
