@@ -305,8 +305,8 @@ class FineTuning:
             tuned.append(self._score(held_out))
         return judge(
             self._describe(folds),
-            tuple(map(np.concatenate, zip(*alone, strict=True))),
-            tuple(map(np.concatenate, zip(*tuned, strict=True))),
+            _join(alone),
+            _join(tuned),
         )
 
     def _score(self, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
@@ -316,15 +316,15 @@ class FineTuning:
         from. Varied in distance, framing and light they say more about photos
         from elsewhere.
         """
-        views = [None]
+        views: list[Augmentation | None] = [None]
         if self.settings.augmentation.strength != "none":
             views.append(self.settings.augmentation)
-        parts = [
-            score(self.scorer, examples, view, self.settings.seed)
-            for view in views
-        ]
-        losses, correct = zip(*parts, strict=True)
-        return np.concatenate(losses), np.concatenate(correct)
+        return _join(
+            [
+                score(self.scorer, examples, view, self.settings.seed)
+                for view in views
+            ]
+        )
 
     def _describe(self, folds: Folds) -> str:
         number = len(folds.held_out())
@@ -385,6 +385,14 @@ def score(
     rows = np.arange(len(examples))
     losses = -scores[rows, examples.labels]
     return losses, scores.argmax(axis=1) == examples.labels
+
+
+def _join(
+    parts: list[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and hits of several sets of images, one after the other."""
+    losses, correct = zip(*parts, strict=True)
+    return np.concatenate(losses), np.concatenate(correct)
 
 
 def log_probabilities(

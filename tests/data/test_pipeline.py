@@ -85,6 +85,26 @@ def test_an_image_of_the_right_size_is_left_as_it_is():
     np.testing.assert_array_equal(images, pixels)
 
 
+def test_evaluation_can_vary_images_by_seed_and_position(examples):
+    def varied(batch_size=32, **options):
+        batches = evaluation_batches(
+            examples, SIZE, batch_size=batch_size, augmentation=LIGHT, **options
+        )
+        images, labels = zip(*batches.as_numpy_iterator(), strict=True)
+        np.testing.assert_array_equal(np.concatenate(labels), range(COUNT))
+        return np.concatenate(images)
+
+    first = varied()
+    assert first.dtype == np.float32 and first.shape == (COUNT, *SIZE, 3)
+    np.testing.assert_array_equal(first, varied(batch_size=3))
+    assert (first != varied(seed=1)).any(axis=(1, 2, 3)).all()
+    # What is judged on is varied otherwise than in any epoch of training.
+    ((epoch_0, labels),) = train(
+        examples, range(1), augmentation=LIGHT, batch_size=COUNT, seed=0
+    )
+    assert (first[labels] != epoch_0).any(axis=(1, 2, 3)).all()
+
+
 def test_an_epoch_holds_images_once_and_leaves_others_out_each_time(examples):
     batches = train(examples, range(12))
     assert len(batches) == 12 * steps_per_epoch(COUNT, 4) == 24
