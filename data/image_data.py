@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+
+import numpy as np
 
 from .examples import Examples
 from .findings import Findings
@@ -50,3 +53,13 @@ class ImageData:
             "test": self.test,
         }
         return {name: part for name, part in named.items() if part is not None}
+
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal of classes, splits, labels and images."""
+        digest = hashlib.sha256("\n".join(self.class_names).encode())
+        for name, part in self.splits.items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(part.labels).tobytes())
+            for image in part.digests:
+                digest.update(str(image).encode())
+        return digest.hexdigest()

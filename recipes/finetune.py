@@ -236,6 +236,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         augmentation=Augmentation(config.augmentation, flips=flips),
         seed=config.seed,
     )
+    folder.hold_to(data.digest())
     with steps.step("Fine-tune"):
         tuning = FineTuning(network, settings, folder.state)
         verdict, history = tuning.run(pool, folds, probe, steps)

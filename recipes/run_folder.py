@@ -124,6 +124,27 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}).") from None
 
+    def hold_to(self, photos: str) -> None:
+        """Sees to it that a stopped run goes on with the photos it had.
+
+        With other photos the splits are others too, and what was learned from
+        may be tested on.
+
+        Args:
+            photos: A digest of all photos and of the splits they are in.
+
+        Raises: ValueError when the run was started with others.
+        """
+        name = f"{STATE}/photos.json"
+        if not (self.path / name).is_file():
+            self.write_json(name, photos)
+        elif self.read_json(name) != photos:
+            raise ValueError(
+                "finetune: `resume` needs the photos that the run was started "
+                f"with, but those of {self.path} have changed; put them back "
+                "as they were, or start a new run."
+            )
+
     def discard_if_bare(self) -> None:
         """Removes a folder that holds nothing but a run's options."""
         if [path.name for path in self.path.iterdir()] == ["config.json"]:

@@ -114,3 +114,16 @@ def test_only_a_bare_folder_is_discarded(tmp_path, names, stays):
         folder.write_json(name, {})
     folder.discard_if_bare()
     assert folder.path.exists() == stays
+
+
+def test_a_run_goes_on_with_the_photos_it_had(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.hold_to("these photos")
+    folder.hold_to("these photos")
+
+
+def test_a_run_refuses_to_go_on_with_other_photos(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.hold_to("these photos")
+    with pytest.raises(ValueError, match="put them back"):
+        folder.hold_to("other photos")
