@@ -32,8 +32,8 @@ from dropzoo.evaluation.folds import Folds
 from dropzoo.evaluation.probe import fit_probe
 from dropzoo.models import create_model, fold_batch_normalization
 from dropzoo.models.heads import set_head
-from dropzoo.recipes.fine_tuning import score
 from dropzoo.recipes.quiet_start import quiet_start
+from dropzoo.recipes.scoring import score
 from dropzoo.schedules import Warmup
 
 STEPS = (1, 10, 100)

@@ -111,8 +111,8 @@ def run(config: Config) -> Result:
 
     from dropzoo.data.loading import locate
     from dropzoo.evaluation import evaluate_probabilities
-    from dropzoo.recipes.fine_tuning import log_probabilities
     from dropzoo.recipes.measured_photos import other_photos, own_photos
+    from dropzoo.recipes.scoring import log_probabilities
     from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.trained_run import TrainedRun
 

@@ -1,17 +1,15 @@
 """The part of a run that trains: fitting, judging, choosing.
 
-Fine-tuning a network whose BatchNorm is folded, from a head that already fits
-the frozen features, changes the function in small steps. Whether it helps is
-measured on images that it has not seen, never assumed.
+Training starts from a head that already fits the frozen features. Whether it
+helps is measured on images that it has not seen, never assumed; see
+`docs/fine-tuning.md`.
 """
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-from scipy.special import log_softmax
 
 from dropzoo.callbacks import CallAfterBatch, ExactResume, ProgressBar
 from dropzoo.data.augmentation import Augmentation
@@ -28,7 +26,9 @@ from dropzoo.models import freeze
 from dropzoo.models.heads import set_head
 from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
 from dropzoo.recipes.interruption import check_interruption
+from dropzoo.recipes.scoring import join, score
 from dropzoo.recipes.steps import Bar, Steps
+from dropzoo.recipes.verdict import Verdict, judge
 from dropzoo.schedules import Warmup
 
 WARMUP_STEPS = 20  # at least, unless that is more than half of all steps
@@ -60,71 +60,6 @@ class Settings:
     rate_decay: float = 0.9
     weight_decay: float = 1e-4
     warmup_share: float = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """Whether fine-tuning helps, judged on images it has not seen.
-
-    Args:
-        judged_on: What it was judged on, in words.
-        head_loss: Mean negative log-likelihood of the head alone.
-        head_accuracy: Its accuracy in [0, 1].
-        tuned_loss: The same of the fine-tuned network; `None` where nothing
-            was fine-tuned.
-        tuned_accuracy: The same of the fine-tuned network.
-        helps: Whether the fine-tuned network is kept.
-    """
-
-    judged_on: str
-    head_loss: float
-    head_accuracy: float
-    tuned_loss: float | None
-    tuned_accuracy: float | None
-    helps: bool
-
-    def sentence(self) -> str:
-        """What was measured and kept, for a person."""
-        alone = f"{self.head_accuracy:.1%} (loss {self.head_loss:.3f})"
-        if self.tuned_loss is None:
-            return f"Kept: the head alone, {alone} on {self.judged_on}."
-        tuned = f"{self.tuned_accuracy:.1%} (loss {self.tuned_loss:.3f})"
-        kept = "the fine-tuned network" if self.helps else "the head alone"
-        return (
-            f"Kept: {kept}. On {self.judged_on} the head alone reaches "
-            f"{alone}, fine-tuned {tuned}."
-        )
-
-
-def judge(
-    judged_on: str,
-    head: tuple[np.ndarray, np.ndarray],
-    tuned: tuple[np.ndarray, np.ndarray],
-) -> Verdict:
-    """Compares two models on the same held-out images.
-
-    Fine-tuning is kept when it lowers the mean negative log-likelihood and
-    its accuracy is not lower by more than one standard error of the paired
-    difference.
-
-    Args:
-        judged_on: What the images are, in words.
-        head: Of the head alone: negative log-likelihood of each image
-            `(images,)`, and whether its class is right `(images,)`.
-        tuned: The same of the fine-tuned network.
-    """
-    (head_losses, head_correct), (tuned_losses, tuned_correct) = head, tuned
-    gain = tuned_correct.astype(float) - head_correct
-    error = gain.std() / np.sqrt(len(gain))
-    lower_loss = tuned_losses.mean() < head_losses.mean()
-    return Verdict(
-        judged_on=judged_on,
-        head_loss=float(head_losses.mean()),
-        head_accuracy=float(head_correct.mean()),
-        tuned_loss=float(tuned_losses.mean()),
-        tuned_accuracy=float(tuned_correct.mean()),
-        helps=bool(lower_loss and gain.mean() >= -error),
-    )
 
 
 class FineTuning:
@@ -305,8 +240,8 @@ class FineTuning:
             tuned.append(self._score(held_out))
         return judge(
             self._describe(folds),
-            _join(alone),
-            _join(tuned),
+            join(alone),
+            join(tuned),
         )
 
     def _score(self, examples: Examples) -> tuple[np.ndarray, np.ndarray]:
@@ -319,7 +254,7 @@ class FineTuning:
         views: list[Augmentation | None] = [None]
         if self.settings.augmentation.strength != "none":
             views.append(self.settings.augmentation)
-        return _join(
+        return join(
             [
                 score(self.scorer, examples, view, self.settings.seed)
                 for view in views
@@ -361,68 +296,3 @@ class FineTuning:
             tuned_accuracy=None,
             helps=False,
         )
-
-
-def score(
-    network: keras.Model,
-    examples: Examples,
-    augmentation: Augmentation | None = None,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Negative log-likelihood of each image, and whether its class is right.
-
-    Args:
-        network: A network that ends in logits.
-        examples: The images and their classes.
-        augmentation: How to vary each image. Defaults to not at all.
-        seed: Of the variation.
-
-    Returns: `(images,)` float64 and `(images,)` bool.
-    """
-    scores = log_probabilities(
-        network, examples, augmentation=augmentation, seed=seed
-    )
-    rows = np.arange(len(examples))
-    losses = -scores[rows, examples.labels]
-    return losses, scores.argmax(axis=1) == examples.labels
-
-
-def _join(
-    parts: list[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Losses and hits of several sets of images, one after the other."""
-    losses, correct = zip(*parts, strict=True)
-    return np.concatenate(losses), np.concatenate(correct)
-
-
-def log_probabilities(
-    network: keras.Model,
-    examples: Examples,
-    advance: Callable[[int], None] = lambda images: None,
-    *,
-    augmentation: Augmentation | None = None,
-    seed: int = 0,
-) -> np.ndarray:
-    """Logarithms of the class probabilities `(images, classes)`.
-
-    Args:
-        network: A network that ends in logits.
-        examples: The images.
-        advance: Called with the number of images after each batch.
-        augmentation: How to vary each image. Defaults to not at all.
-        seed: Of the variation.
-    """
-    batches = evaluation_batches(
-        examples,
-        network.input_shape[1:3],
-        augmentation=augmentation,
-        seed=seed,
-    )
-    rows = []
-    with image_errors():
-        for images, _ in batches:
-            logits = network.predict_on_batch(images)
-            rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
-            advance(len(logits))
-            check_interruption()
-    return np.concatenate(rows)

@@ -24,13 +24,11 @@ from dropzoo.evaluation.probe import Probe
 from dropzoo.models.atomic_write import atomic_write
 from dropzoo.models.preprocessing import raw_input_model
 from dropzoo.models.starting_point import StartingPoint
-from dropzoo.recipes.fine_tuning import (
-    FineTuning,
-    Verdict,
-    log_probabilities,
-)
+from dropzoo.recipes.fine_tuning import FineTuning
 from dropzoo.recipes.run_folder import RunFolder
+from dropzoo.recipes.scoring import log_probabilities
 from dropzoo.recipes.steps import Steps
+from dropzoo.recipes.verdict import Verdict
 
 PACKAGES = ("dropzoo", "keras", "tensorflow", "numpy", "scikit-learn", "pillow")
 

@@ -5,7 +5,8 @@ import pytest
 
 from dropzoo.data import Augmentation
 from dropzoo.models import starting_point
-from dropzoo.recipes.fine_tuning import FineTuning, Settings, judge
+from dropzoo.recipes.fine_tuning import FineTuning, Settings
+from dropzoo.recipes.verdict import judge
 
 
 def verdict(head_losses, head_correct, tuned_losses, tuned_correct):
