@@ -4,11 +4,11 @@ At inference `BN(conv(x))` is one convolution with other numbers:
 `kernel' = kernel * gamma / sqrt(variance + epsilon)` and
 `bias' = beta - mean * gamma / sqrt(variance + epsilon)`.
 
-Fine-tuning needs it for safety, not for speed. EfficientNets carry channels
-whose moving variance is nearly 0, so that BatchNorm multiplies their kernels
-by up to `gamma / sqrt(epsilon)`: a step that is small for the kernel is then a
-large step of the function. After folding, the optimizer moves the numbers that
-really act. See `docs/fine-tuning.md` for the measurement.
+Fine-tuning uses it so that the optimizer moves the numbers that act.
+EfficientNets carry channels whose moving variance is nearly 0, so that
+BatchNorm multiplies their kernels by up to `gamma / sqrt(epsilon)`: a step that
+is small for the kernel is then a large step of the function.
+`docs/fine-tuning.md` tells what else a safe fine-tuning needs.
 
 Reference: Jacob et al., "Quantization and Training of Neural Networks for
 Efficient Integer-Arithmetic-Only Inference", 2018, section 3.2.
