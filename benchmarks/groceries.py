@@ -78,6 +78,7 @@ def run_again(seed: int = 0) -> dict[str, Any]:
 def run_guide() -> dict[str, Any]:
     """Runs the two-phase recipe of Keras's guide to transfer learning."""
     import keras
+    import tensorflow as tf
 
     from dropzoo.data import evaluation_batches, load
     from dropzoo.models import create_model
@@ -95,6 +96,10 @@ def run_guide() -> dict[str, Any]:
     model = keras.Model(images, keras.layers.Dense(data.num_classes)(x))
     train = evaluation_batches(data.train, size).unbatch().cache()
     train = train.shuffle(len(data.train)).batch(32).prefetch(2)
+    # `unbatch` forgets how many there are, and Keras would warn of an early end.
+    train = train.apply(
+        tf.data.experimental.assert_cardinality(-(-len(data.train) // 32))
+    )
     validation = evaluation_batches(data.validation, size).cache()
     test = evaluation_batches(data.test, size).cache()
 
