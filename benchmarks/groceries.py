@@ -96,7 +96,7 @@ def run_guide() -> dict[str, Any]:
     model = keras.Model(images, keras.layers.Dense(data.num_classes)(x))
     train = evaluation_batches(data.train, size).unbatch().cache()
     train = train.shuffle(len(data.train)).batch(32).prefetch(2)
-    # `unbatch` forgets how many there are, and Keras would warn of an early end.
+    # `unbatch` forgets how many there are, and Keras would warn of the end.
     train = train.apply(
         tf.data.experimental.assert_cardinality(-(-len(data.train) // 32))
     )
