@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 import warnings
 import weakref
 from io import BytesIO
@@ -207,6 +208,7 @@ def test_interrupting_stops_the_threads():
 
     def content(index):
         started.append(index)
+        time.sleep(0.001)  # or all are read before the first is reported
         return PHOTOS[0]
 
     def interrupt(done, count):
