@@ -1,2 +1,9 @@
+from .drop_block import DropBlock2D as DropBlock2D
 from .linear_decay import linear_decay as linear_decay
+from .max_drop import MaxDrop as MaxDrop
+from .maxout import Maxout as Maxout
 from .stochastic_depth import StochasticDepth as StochasticDepth
+from .stochastic_pooling import StochasticPooling1D as StochasticPooling1D
+from .stochastic_pooling import StochasticPooling2D as StochasticPooling2D
+from .stochastic_pooling import StochasticPooling3D as StochasticPooling3D
+from .stochastic_residual import StochasticResidual as StochasticResidual
