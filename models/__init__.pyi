@@ -5,6 +5,8 @@ from .folding import fold_batch_normalization as fold_batch_normalization
 from .freezing import freeze as freeze
 from .freezing import trainable_report as trainable_report
 from .freezing import unfreeze as unfreeze
+from .predict_samples import SampledPredictions as SampledPredictions
+from .predict_samples import predict_samples as predict_samples
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights
