@@ -90,6 +90,7 @@ class DropBlock2D(keras.layers.Layer):
         self.warmup_steps = warmup_steps
         self.data_format = data_format
         self.seed = seed
+        self._layout = layout
         self._channels_first = layout == "channels_first"
         self.input_spec = keras.InputSpec(ndim=4)
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -117,22 +118,26 @@ class DropBlock2D(keras.layers.Layer):
 
     def _draw_blocks(self, shape):
         """Marks what the blocks cover; one channel wide with per="sample"."""
-        rows, columns = (2, 3) if self._channels_first else (1, 2)
-        starts = list(shape)
-        for axis in (rows, columns):
+        axes = (2, 3) if self._channels_first else (1, 2)
+        starts, pads = list(shape), [(0, 0)] * 4
+        for axis in axes:
             starts[axis] = _count_starts(shape[axis], self.block_size)
+            pads[axis] = (self.block_size - 1, shape[axis] - starts[axis])
         if self.per == "sample":
             starts[1 if self._channels_first else 3] = 1
         gamma = _seed_probability(
-            self._next_rate(), shape[rows], shape[columns], self.block_size
+            self._next_rate(), *(shape[axis] for axis in axes), self.block_size
         )
         # Drawn in float32: gamma is small, and halves are coarse.
-        marks = gamma > keras.random.uniform(
+        draw = keras.random.uniform(
             starts, dtype="float32", seed=self.seed_generator
         )
-        for axis in (rows, columns):
-            marks = _extend(marks, axis, shape[axis], self.block_size)
-        return marks
+        # A cell is covered where the square up and to the left of it holds a
+        # seed. Rows, then columns: two narrow windows are cheaper than one.
+        marks = ops.pad(ops.cast(draw < gamma, "float32"), pads)
+        for window in ((self.block_size, 1), (1, self.block_size)):
+            marks = ops.max_pool(marks, window, 1, data_format=self._layout)
+        return marks > 0
 
     def _next_rate(self):
         """The rate of this call, which is counted."""
@@ -191,20 +196,3 @@ def _count_covers(size, block_size):
     for limit in (block_size, _count_starts(size, block_size)):
         covers = ops.minimum(covers, limit)
     return ops.cast(covers, "float32")
-
-
-def _extend(marks, axis, size, block_size):
-    """Marks, along one axis, the `block_size` cells from each mark on."""
-    pads = [(0, 0)] * 4
-    pads[axis] = (block_size - 1, size - ops.shape(marks)[axis])
-    marks = ops.pad(marks, pads)
-    length = 1
-    while length < block_size:
-        step = min(length, block_size - length)
-        before = (slice(None),) * axis
-        marks = ops.logical_or(
-            marks[(*before, slice(None, -step))],
-            marks[(*before, slice(step, None))],
-        )
-        length += step
-    return marks
