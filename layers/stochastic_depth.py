@@ -17,7 +17,9 @@ class StochasticDepth(keras.layers.Layer):
     way, training leaves survivors as they are and inference multiplies by
     `1 - rate`.
 
-    The mask saves no time: the branch is computed all the same.
+    The mask saves no time: the branch is computed all the same, and
+    `StochasticResidual` is the layer that skips it. As it is a product, what
+    is `nan` or infinite in the branch is `nan` where it is dropped.
 
     Args:
         rate: Float in [0, 1). Probability of dropping the branch.
@@ -85,7 +87,9 @@ class StochasticDepth(keras.layers.Layer):
         count = ops.shape(inputs)[0] if self.per == "sample" else 1
         shape = (count,) + (1,) * (len(inputs.shape) - 1)
         # Drawn in float32: bfloat16 has too few values for a fine rate.
-        draw = keras.random.uniform(shape, seed=self.seed_generator)
+        draw = keras.random.uniform(
+            shape, dtype="float32", seed=self.seed_generator
+        )
         gate = ops.cast(draw < keep, inputs.dtype)  # (batch or 1, 1, ...)
         if self.scale == "training":
             gate = gate / keep
