@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -31,6 +31,9 @@ from dropzoo.recipes.interruption import interruptible
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import keras
 
 Freeze = Annotated[str, tyro.conf.arg(metavar="all|none|LEVEL")]
 
@@ -65,9 +68,10 @@ class Config:
     """Epochs of fine-tuning. Default: 4 to 16, by the number of photos."""
     peak_rate: float = 1e-4
     """Learning rate after warm-up."""
-    freeze: Freeze = "none"
+    freeze: Freeze | None = None
     """What stays as it was: `none`, `all` (fit the head only), or a level such
-    as stride_8, which freezes from the input up to it."""
+    as stride_8, which freezes from the input up to it. Default: stride_4 with
+    pretrained weights, `none` with random ones."""
     augmentation: Literal["none", "light", "strong"] = "strong"
     """How much training photos are changed at random."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
@@ -191,8 +195,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
     with steps.step("Model"):
         start = _starting_point(config)
         network = start.with_classifier(data.num_classes, config.seed)
+        frozen = config.freeze or default_freeze(network, config.weights)
         # An unknown level is refused now, not after the probe.
-        freeze(network, config.freeze)
+        freeze(network, frozen)
         unfreeze(network)
         steps.say(start.loaded)
 
@@ -232,7 +237,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         peak_rate=config.peak_rate,
         batch_size=config.batch_size,
         epochs=config.epochs or default_epochs(len(folds.learn)),
-        freeze=config.freeze,
+        freeze=frozen,
         augmentation=Augmentation(config.augmentation, flips=flips),
         seed=config.seed,
     )
@@ -280,6 +285,25 @@ def default_epochs(num_photos: int) -> int:
         num_photos: Number of photos to learn from, at least 1.
     """
     return max(FEWEST_EPOCHS, min(MOST_EPOCHS, PHOTOS_SEEN // num_photos))
+
+
+def default_freeze(network: "keras.Model", weights: str) -> str:
+    """The finest levels of a pretrained network, nothing of a random one.
+
+    The finest levels see edges and colours, which are the same in all photos,
+    and cost the most time to train.
+
+    Args:
+        network: The network.
+        weights: Where it starts; see `Config`.
+
+    Returns: What `models.freeze` takes.
+    """
+    from dropzoo.models.freezing import levels
+
+    if weights == "random" or "stride_4" not in levels(network):
+        return "none"
+    return "stride_4"
 
 
 def command(config: Config) -> str:

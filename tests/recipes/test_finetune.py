@@ -13,13 +13,14 @@ import time
 import weakref
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
 from dropzoo.evaluation.folds import NUM_FOLDS
-from dropzoo.models import starting_point
+from dropzoo.models import create_model, starting_point
 from dropzoo.recipes import finetune
 from dropzoo.recipes.run_folder import RunFolder
 
@@ -590,3 +591,17 @@ def test_a_run_is_named_after_its_data_and_its_network(
 )
 def test_more_photos_take_fewer_epochs(photos, epochs):
     assert finetune.default_epochs(photos) == epochs
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"), [("imagenet", "stride_4"), ("random", "none")]
+)
+def test_the_finest_levels_stay_where_they_are_pretrained(weights, expected):
+    network = create_model("efficientnet_lite0", input_shape=(64, 64, 3))
+    assert finetune.default_freeze(network, weights) == expected
+
+
+def test_nothing_is_frozen_by_default_where_the_level_is_missing():
+    inputs = keras.Input((8, 8, 3))
+    network = keras.Model(inputs, keras.layers.Conv2D(2, 3, strides=2)(inputs))
+    assert finetune.default_freeze(network, "imagenet") == "none"
