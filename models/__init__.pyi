@@ -10,3 +10,4 @@ from .predict_samples import predict_samples as predict_samples
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights
+from .techniques import Techniques as Techniques

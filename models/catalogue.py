@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dropzoo.models import efficientnet_lite, mobilenet_v2
 from dropzoo.models.spec import ModelSpec, Weights
+from dropzoo.models.techniques import TECHNIQUES, Techniques
 
 if TYPE_CHECKING:
     import keras
@@ -107,8 +108,10 @@ def create_model(
         input_shape: `(height, width, 3)`. Defaults to the network's own size.
         include_preprocessing: Whether the model takes raw RGB in [0, 255] and
             normalises it inside. Otherwise the caller normalises.
-        **overrides: Further arguments of the network's builder, such as
-            `stochastic_depth=0.2`.
+        **overrides: What every network can be varied by, see
+            `dropzoo.models.Techniques`, such as `stochastic_depth=0.2`,
+            `pooling="stochastic"` or `seed=1`; and further arguments of the
+            network's builder, such as `dropout=0.2`.
 
     Returns: A functional `keras.Model` from images
         `(batch, height, width, 3)`, uint8 or float, to logits
@@ -126,6 +129,7 @@ def create_model(
     record = find_weights(spec, weights)
     _check_arguments(num_classes, input_shape)
     _check_overrides(spec, overrides)
+    varied = {x: overrides.pop(x) for x in TECHNIQUES if x in overrides}
     source = None if weights is None else open_weights(spec, record or weights)
     classes_of_weights = 1000 if source is None else source.num_classes
     classes = classes_of_weights if num_classes is None else int(num_classes)
@@ -137,6 +141,7 @@ def create_model(
         preprocessing=(
             (record or spec).preprocessing if include_preprocessing else None
         ),
+        techniques=Techniques(**varied),
         **{**spec.kwargs, **overrides},
     )
     if source is not None:
@@ -194,10 +199,15 @@ def _is_count(value: Any, at_least: int) -> bool:
 
 def _check_overrides(spec: ModelSpec, overrides: Mapping[str, Any]) -> None:
     fixed = {"name", "num_classes", "input_shape", "preprocessing"}
-    free = [
-        x for x in inspect.signature(spec.build).parameters if x not in fixed
-    ]
+    fixed |= {"techniques", *spec.lacks}
+    own = inspect.signature(spec.build).parameters
+    free = [x for x in (*own, *TECHNIQUES) if x not in fixed]
     for name in overrides:
+        if name in spec.lacks:
+            raise ValueError(
+                f"create_model: {spec.name} takes no `{name}`, because "
+                f"{spec.lacks[name]}."
+            )
         if name not in free:
             raise ValueError(
                 f"create_model: {spec.name} has no option `{name}`; "

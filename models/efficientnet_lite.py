@@ -14,6 +14,7 @@ from typing import Any
 
 from dropzoo.models.heads import classifier
 from dropzoo.models.inverted_residual import (
+    LACKS,
     Block,
     MobileStyle,
     inverted_residual,
@@ -26,6 +27,7 @@ from dropzoo.models.spec import (
     Preprocessing,
     Weights,
 )
+from dropzoo.models.techniques import Techniques
 
 # repeats, kernel size, stride, expansion, filters
 STAGES = (
@@ -37,6 +39,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+FIRST_COARSE_STAGE = 3  # from here on 1/16 of the input and coarser
 STYLE = MobileStyle(momentum=0.99, epsilon=1e-3, padding="same")
 PREPROCESSING = Preprocessing(mean=(127.0,) * 3, scale=(128.0,) * 3)
 
@@ -47,11 +50,10 @@ def build(
     num_classes: int,
     input_shape: tuple[int, int, int],
     preprocessing: Preprocessing | None,
+    techniques: Techniques,
     width: float,
     depth: float,
     dropout: float,
-    stochastic_depth: float = 0.0,
-    seed: int | None = None,
 ) -> Any:
     """Builds an EfficientNet-Lite.
 
@@ -60,13 +62,11 @@ def build(
         num_classes: Number of logits; 0 ends in the pooled features.
         input_shape: `(height, width, 3)`.
         preprocessing: Normalisation of raw RGB, or `None`.
+        techniques: What to vary. The authors trained EfficientNet-Lite with
+            a stochastic depth of 0.2.
         width: Factor on the filters of every stage.
         depth: Factor on the repeats of every stage but the first and last.
         dropout: Rate in [0, 1) before the classifier.
-        stochastic_depth: Rate in [0, 1) of the deepest residual block; the
-            others grow up to it linearly. The authors trained with 0.2; the
-            default of 0 builds no such layers.
-        seed: Integer from which every random layer gets its own.
 
     Returns: A functional `keras.Model`.
 
@@ -75,7 +75,6 @@ def build(
     """
     import keras
 
-    from dropzoo.layers import linear_decay
     from dropzoo.models.preprocessing import normalization
 
     if not (width > 0 and depth > 0):
@@ -84,14 +83,15 @@ def build(
             f"Received: width={width!r}, depth={depth!r}"
         )
     blocks = list(_blocks(width, depth))
-    rates = linear_decay(stochastic_depth, len(blocks), rule="efficientnet")
+    rates = techniques.depth_rates(len(blocks), "efficientnet")
+    style = replace(STYLE, techniques=techniques)
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
-    x = stem(x, STYLE)
+    x = stem(x, style)
     for block, rate in zip(blocks, rates, strict=True):
-        x = inverted_residual(x, replace(block, drop_rate=rate), STYLE, seed)
-    features = pooled_features(x, STYLE)
-    logits = classifier(features, num_classes, dropout, seed)
+        x = inverted_residual(x, replace(block, drop_rate=rate), style)
+    features = pooled_features(x, style)
+    logits = classifier(features, num_classes, dropout, techniques)
     return keras.Model(images, logits, name=name)
 
 
@@ -106,6 +106,7 @@ def _blocks(width: float, depth: float) -> Iterator[Block]:
                 strides=stride if index == 0 else 1,
                 expansion=expand,
                 filters=_round_to_eight(filters * width),
+                drops_blocks=stage >= FIRST_COARSE_STAGE,
             )
 
 
@@ -165,6 +166,7 @@ def _spec(
     return ModelSpec(
         name=f"efficientnet_lite{number}",
         build=build,
+        lacks=LACKS,
         kwargs={"width": width, "depth": depth, "dropout": dropout},
         input_size=size,
         parameters=parameters,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from dropzoo.models.seeds import layer_seed
+from dropzoo.models.techniques import Techniques
 
 HEAD = "logits"  # name of the dense layer that ends in logits
 HEAD_VARIABLES = (f"{HEAD}/kernel", f"{HEAD}/bias")
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def classifier(
-    features, num_classes: int, dropout: float, seed: int | None = None
+    features: Any, num_classes: int, dropout: float, techniques: Techniques
 ) -> Any:
     """Dropout and a dense layer on pooled features; nothing for 0 classes.
 
@@ -21,7 +22,7 @@ def classifier(
         features: Symbolic tensor `(batch, channels)`.
         num_classes: Number of logits.
         dropout: Rate in [0, 1).
-        seed: The model's seed.
+        techniques: Its `dropconnect` and its seed are used.
 
     Returns: Logits `(batch, num_classes)`, or the features themselves.
 
@@ -36,10 +37,9 @@ def classifier(
         )
     if not num_classes:
         return features
-    x = layers.Dropout(
-        dropout, seed=layer_seed(seed, "dropout"), name="dropout"
-    )(features)
-    return layers.Dense(num_classes, name=HEAD, dtype="float32")(x)
+    seed = layer_seed(techniques.seed, "dropout")
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(features)
+    return techniques.dense(x, num_classes, HEAD, dtype="float32")
 
 
 def set_head(

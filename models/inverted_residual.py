@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dropzoo.models.seeds import layer_seed
+from dropzoo.models.techniques import Techniques
+
+LACKS = {
+    "pooling": "it has no pooling between convolutions: strides make its maps "
+    "smaller"
+}
 
 
 @dataclass(frozen=True)
@@ -15,11 +20,13 @@ class MobileStyle:
         epsilon: Epsilon of BatchNorm.
         padding: `"same"` pads as TensorFlow does, at the end first; `"torch"`
             pads equally on all sides.
+        techniques: Activation, drops and seed.
     """
 
     momentum: float
     epsilon: float
     padding: Literal["same", "torch"]
+    techniques: Techniques = Techniques()
 
     def norm(self, x: Any, name: str) -> Any:
         """Batch normalization named `{name}_bn`.
@@ -41,9 +48,8 @@ class MobileStyle:
             x: Symbolic tensor `(batch, height, width, channels)`.
             name: What they come after.
         """
-        from keras import layers
-
-        return layers.ReLU(6.0, name=f"{name}_relu")(self.norm(x, name))
+        x = self.norm(x, name)
+        return self.techniques.activate(x, f"{name}_relu", own="relu6")
 
     def pad(self, x: Any, kernel_size: int, name: str) -> tuple[Any, str]:
         """The padded map, and what is left for the convolution to pad.
@@ -72,6 +78,7 @@ class Block:
         expansion: Factor on the channels inside the block.
         filters: Channels that it ends in.
         drop_rate: Probability in [0, 1) of dropping its residual branch.
+        drops_blocks: Whether squares of its map may be dropped.
     """
 
     name: str
@@ -80,6 +87,7 @@ class Block:
     expansion: int
     filters: int
     drop_rate: float = 0.0
+    drops_blocks: bool = False
 
 
 def stem(x: Any, style: MobileStyle) -> Any:
@@ -98,22 +106,17 @@ def stem(x: Any, style: MobileStyle) -> Any:
     return style.norm_relu6(x, "stem")
 
 
-def inverted_residual(
-    x: Any, block: Block, style: MobileStyle, seed: int | None
-) -> Any:
+def inverted_residual(x: Any, block: Block, style: MobileStyle) -> Any:
     """Expands, filters each channel, projects; adds the input where it fits.
 
     Args:
         x: Symbolic tensor `(batch, height, width, channels)`.
         block: Its shape and its rate of being dropped.
         style: How the family normalises and pads.
-        seed: The model's seed.
 
     Reference: Sandler et al., "MobileNetV2", 2018, figure 4.
     """
     from keras import layers
-
-    from dropzoo.layers import StochasticDepth
 
     name, shortcut = block.name, x  # (batch, height, width, channels)
     if block.expansion != 1:
@@ -137,13 +140,11 @@ def inverted_residual(
         block.filters, 1, use_bias=False, name=f"{name}_project_conv"
     )(x)
     x = style.norm(x, f"{name}_project")
+    if block.drops_blocks:
+        x = style.techniques.drop_blocks(x, f"{name}_drop_block")
     if block.strides != 1 or shortcut.shape[-1] != block.filters:
         return x
-    if block.drop_rate:
-        drop = f"{name}_drop"
-        x = StochasticDepth(
-            block.drop_rate, seed=layer_seed(seed, drop), name=drop
-        )(x)
+    x = style.techniques.drop_depth(x, f"{name}_drop", block.drop_rate)
     return layers.Add(name=f"{name}_add")([shortcut, x])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from dropzoo.models.heads import classifier
 from dropzoo.models.inverted_residual import (
+    LACKS,
     Block,
     MobileStyle,
     inverted_residual,
@@ -25,6 +26,7 @@ from dropzoo.models.spec import (
     Preprocessing,
     Weights,
 )
+from dropzoo.models.techniques import Techniques
 
 # expansion, filters, repeats, stride (the paper's t, c, n, s)
 STAGES = (
@@ -36,6 +38,7 @@ STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+FIRST_COARSE_STAGE = 3  # from here on 1/16 of the input and coarser
 STYLE = MobileStyle(momentum=0.9, epsilon=1e-5, padding="torch")
 PREPROCESSING = Preprocessing(
     mean=(123.675, 116.28, 103.53), scale=(58.395, 57.12, 57.375)
@@ -48,9 +51,8 @@ def build(
     num_classes: int,
     input_shape: tuple[int, int, int],
     preprocessing: Preprocessing | None,
+    techniques: Techniques,
     dropout: float = 0.2,
-    stochastic_depth: float = 0.0,
-    seed: int | None = None,
 ) -> Any:
     """Builds a MobileNetV2 of width 1.
 
@@ -59,10 +61,8 @@ def build(
         num_classes: Number of logits; 0 ends in the pooled features.
         input_shape: `(height, width, 3)`.
         preprocessing: Normalisation of raw RGB, or `None`.
+        techniques: What to vary.
         dropout: Rate in [0, 1) before the classifier.
-        stochastic_depth: Rate in [0, 1) of the deepest residual block; the
-            others grow up to it linearly. 0 builds no such layers.
-        seed: Integer from which every random layer gets its own.
 
     Returns: A functional `keras.Model`.
 
@@ -70,18 +70,18 @@ def build(
     """
     import keras
 
-    from dropzoo.layers import linear_decay
     from dropzoo.models.preprocessing import normalization
 
     blocks = list(_blocks())
-    rates = linear_decay(stochastic_depth, len(blocks), rule="efficientnet")
+    rates = techniques.depth_rates(len(blocks), "efficientnet")
+    style = replace(STYLE, techniques=techniques)
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
-    x = stem(x, STYLE)
+    x = stem(x, style)
     for block, rate in zip(blocks, rates, strict=True):
-        x = inverted_residual(x, replace(block, drop_rate=rate), STYLE, seed)
-    features = pooled_features(x, STYLE)
-    logits = classifier(features, num_classes, dropout, seed)
+        x = inverted_residual(x, replace(block, drop_rate=rate), style)
+    features = pooled_features(x, style)
+    logits = classifier(features, num_classes, dropout, techniques)
     return keras.Model(images, logits, name=name)
 
 
@@ -94,6 +94,7 @@ def _blocks() -> Iterator[Block]:
                 strides=stride if index == 0 else 1,
                 expansion=expand,
                 filters=filters,
+                drops_blocks=stage >= FIRST_COARSE_STAGE,
             )
 
 
@@ -137,6 +138,7 @@ SPECS = (
         input_size=224,
         parameters=3_504_872,
         preprocessing=PREPROCESSING,
+        lacks=LACKS,
         source_names=source_name,
         reference="Sandler et al. 2018",
         weights=(

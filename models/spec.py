@@ -89,9 +89,10 @@ class ModelSpec:
 
     Args:
         name: Name by which `create_model` builds it.
-        build: Builder. It takes `num_classes`, `input_shape`,
-            `preprocessing`, the keyword arguments below, and returns a
-            functional Keras model that ends in logits.
+        build: Builder. It takes `name`, `num_classes`, `input_shape`,
+            `preprocessing`, `techniques` (see `models/techniques.py`), the
+            keyword arguments below, and returns a functional Keras model that
+            ends in logits.
         kwargs: Arguments of the builder that make this variant.
         input_size: Side of the square input in pixels.
         parameters: Trainable parameters with 1000 classes, as published
@@ -100,6 +101,8 @@ class ModelSpec:
         weights: Trained weights, the recommended first.
         source_names: Maps the name of one of our layers to the name of its
             module in a PyTorch state dict.
+        lacks: Techniques that the network has no place for, each with the
+            reason, to go on after "because".
         reference: The paper.
     """
 
@@ -112,3 +115,4 @@ class ModelSpec:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[Weights, ...] = ()
     source_names: Callable[[str], str] | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)

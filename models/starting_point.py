@@ -10,6 +10,7 @@ from dropzoo.models.catalogue import create_model, find_weights, model_info
 from dropzoo.models.folding import fold_batch_normalization
 from dropzoo.models.heads import HEAD, classifier
 from dropzoo.models.saved_model import load_saved_model as load_saved_model
+from dropzoo.models.techniques import Techniques
 from dropzoo.models.weight_sources import sha256_of_file
 from dropzoo.models.weights import load_weights
 
@@ -48,7 +49,9 @@ class StartingPoint:
             num_classes: Number of logits.
             seed: Of the dropout.
         """
-        logits = classifier(self.backbone.output, num_classes, DROPOUT, seed)
+        logits = classifier(
+            self.backbone.output, num_classes, DROPOUT, Techniques(seed=seed)
+        )
         return keras.Model(self.backbone.input, logits, name=self.backbone.name)
 
 

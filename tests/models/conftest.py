@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from dropzoo.models import Techniques
 from dropzoo.models.heads import classifier
 from dropzoo.models.spec import ModelSpec, Preprocessing
 
@@ -14,7 +15,13 @@ CLASSES = 3
 
 
 def build_tiny(
-    *, name, num_classes, input_shape, preprocessing, dropout=0.0, seed=None
+    *,
+    name,
+    num_classes,
+    input_shape,
+    preprocessing,
+    techniques,
+    dropout=0.0,
 ):
     """A convolution, a depthwise one and a classifier, each kind once."""
     images = keras.Input(input_shape, name="images")
@@ -28,7 +35,7 @@ def build_tiny(
     x = keras.layers.BatchNormalization(name="block_depthwise_bn")(x)
     x = keras.layers.ReLU(name="relu")(x)
     features = keras.layers.GlobalAveragePooling2D(name="features")(x)
-    logits = classifier(features, num_classes, dropout, seed)
+    logits = classifier(features, num_classes, dropout, techniques)
     return keras.Model(images, logits, name=name)
 
 
@@ -56,6 +63,7 @@ def build(tiny):
             num_classes=num_classes,
             input_shape=(8, 8, 3),
             preprocessing=None,
+            techniques=Techniques(),
         )
 
     return build

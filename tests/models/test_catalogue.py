@@ -187,8 +187,10 @@ def test_a_catalogue_of_several_families_has_all_their_names():
         ({"input_shape": (32.0, 32, 3)}, "`input_shape` must be"),
         ({"preprocessing": None}, "no option `preprocessing`; .*dropout"),
         ({"stochastic_dept": 0.1}, "no option `stochastic_dept`; .*seed"),
+        ({"pooling": "stochastic"}, "no `pooling`, because it has no pooling"),
+        ({"pooling": "median"}, "takes no `pooling`"),
         ({"dropout": 1.0}, "`dropout` must be in .*dropout=1.0"),
-        ({"stochastic_depth": 1.0}, "`rate` must be in .*rate=1.0"),
+        ({"stochastic_depth": 1.0}, "`stochastic_depth` must be in .*=1.0"),
     ],
 )
 def test_an_option_that_breaks_its_rule_gets_one_sentence(options, sentence):

@@ -2,13 +2,14 @@ import keras
 import numpy as np
 import pytest
 
+from dropzoo.models import Techniques
 from dropzoo.models.heads import classifier, set_head
 
 
 @pytest.fixture
 def model():
     features = keras.Input((4,))
-    return keras.Model(features, classifier(features, 3, dropout=0.5))
+    return keras.Model(features, classifier(features, 3, 0.5, Techniques()))
 
 
 def test_logits_are_features_times_kernel_plus_bias(model):
@@ -23,12 +24,12 @@ def test_logits_are_features_times_kernel_plus_bias(model):
 
 def test_logits_are_float32_in_mixed_precision(model):
     features = keras.Input((4,), dtype="float16")
-    assert classifier(features, 3, dropout=0.5).dtype == "float32"
+    assert classifier(features, 3, 0.5, Techniques()).dtype == "float32"
 
 
 def test_no_classes_are_no_head():
     features = keras.Input((4,))
-    assert classifier(features, 0, dropout=0.5) is features
+    assert classifier(features, 0, 0.5, Techniques()) is features
 
 
 @pytest.mark.parametrize(
@@ -51,4 +52,4 @@ def test_a_model_without_a_head_is_refused():
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan")])
 def test_a_dropout_rate_outside_its_range_is_refused(rate):
     with pytest.raises(ValueError, match="`dropout` must be in"):
-        classifier(keras.Input((4,)), 3, dropout=rate)
+        classifier(keras.Input((4,)), 3, rate, Techniques())

@@ -16,7 +16,7 @@ CLASSES = ("horizontal", "slanted", "vertical")
 SIZE = 32  # pixels
 
 
-def build_tiny(*, name, num_classes, input_shape, preprocessing):
+def build_tiny(*, name, num_classes, input_shape, preprocessing, techniques):
     """Two convolutions: a training that is over before lite0 is traced."""
     import keras
     from keras import layers
@@ -33,7 +33,8 @@ def build_tiny(*, name, num_classes, input_shape, preprocessing):
         x = layers.BatchNormalization(name=f"norm{number}")(x)
         x = layers.ReLU(name=f"relu{number}")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(images, classifier(x, num_classes, 0.0), name=name)
+    logits = classifier(x, num_classes, 0.0, techniques)
+    return keras.Model(images, logits, name=name)
 
 
 TINY = ModelSpec(
