@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from dropzoo.layers import MaxDrop
 
-# Few shapes: JAX compiles its random numbers for each of them.
-MANY = (2500, 8)  # samples and channels, 20,000 maps
+# Few shapes: JAX compiles every operation for each of them.
+FEW = (8, 5, 3, 4)  # 32 maps
+MANY = (2500, 5, 3, 8)  # 20,000 maps
+POSITIONS = (16, 4, 6, 7)  # 384 of them, with 7 channels
 
 
 def normal(*shape):
@@ -45,7 +47,7 @@ def hits_of_maps(x, y, rate, block_size):
 
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(
-    spatial=st.sampled_from([(6, 6), (3, 7), (9, 2), (3, 4, 2)]),
+    spatial=st.sampled_from([(5, 3), (3, 7), (3, 4, 2)]),
     block_size=st.sampled_from([1, 2, 3]),
     shift=st.sampled_from([0, -10]),
 )
@@ -61,8 +63,7 @@ def test_a_map_loses_its_maximum_with_the_square_around_it(
 
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.9])
 def test_maps_are_hit_at_the_rate_and_each_by_itself(rate, to_numpy):
-    samples, channels = MANY
-    x = np.ones((samples, 2, 2, channels), "float32")
+    x = np.ones(MANY, "float32")
     hit = to_numpy(max_drop(rate, seed=1)(x, training=True))[:, 0, 0] == 0
     # Five standard errors of so many draws, and of as many pairs of them.
     error = 5 * np.sqrt(rate * (1 - rate) / hit.size)
@@ -72,10 +73,9 @@ def test_maps_are_hit_at_the_rate_and_each_by_itself(rate, to_numpy):
     assert pairs.mean() == pytest.approx(rate**2, abs=error)
 
 
-@pytest.mark.parametrize("place", [(0, 0), (0, 2), (2, 2)])
+@pytest.mark.parametrize("place", [(0, 0), (2, 0), (2, 1)])
 def test_the_mask_keeps_its_sum_at_the_edges_too(place, to_numpy):
-    samples, channels = MANY
-    x = np.ones((samples, 5, 4, channels), "float32")
+    x = np.ones(MANY, "float32")
     x[:, place[0], place[1]] = 2
     layer = max_drop(0.4, block_size=3, seed=2)
     mask = to_numpy(layer(x, training=True)) / x
@@ -83,12 +83,12 @@ def test_the_mask_keeps_its_sum_at_the_edges_too(place, to_numpy):
     # Five standard errors of the mean of so many maps.
     error = 5 * sums.std() / np.sqrt(sums.size)
     assert 0 < error < 0.3
-    assert sums.mean() == pytest.approx(20, abs=error)
+    assert sums.mean() == pytest.approx(15, abs=error)
 
 
 @pytest.mark.parametrize("shift", [0, -10])
 def test_a_position_loses_its_largest_channel(shift, to_numpy):
-    x = normal(16, 4, 6, 7) + np.float32(shift)
+    x = normal(*POSITIONS) + np.float32(shift)
     y = to_numpy(max_drop(0.3, mode="channel", seed=3)(x, training=True))
     largest = x == x.max(axis=-1, keepdims=True)
     hit = (y == 0).any(axis=-1, keepdims=True)
@@ -101,7 +101,7 @@ def test_a_position_loses_its_largest_channel(shift, to_numpy):
 
 @pytest.mark.parametrize("mode", ["feature", "channel"])
 def test_of_equal_values_the_first_alone_falls(mode, to_numpy):
-    shape = (8, 3, 3, 4) if mode == "feature" else (16, 4, 6, 7)
+    shape = FEW if mode == "feature" else POSITIONS
     layer = max_drop(0.99, mode=mode, seed=0)
     dropped = to_numpy(layer(np.ones(shape, "float32"), training=True)) == 0
     first = np.zeros(shape, bool)
@@ -112,7 +112,7 @@ def test_of_equal_values_the_first_alone_falls(mode, to_numpy):
 
 @pytest.mark.parametrize("block_size", [10, 15])
 def test_a_window_over_the_whole_map_drops_maps(block_size, to_numpy):
-    x = np.ones((8, 5, 3, 4), "float32")
+    x = np.ones(FEW, "float32")
     y = to_numpy(max_drop(0.75, block_size=block_size)(x, training=True))
     assert (y == y[:, :1, :1]).all()
     np.testing.assert_allclose(np.unique(y), [0, 4], rtol=1e-6)
@@ -120,7 +120,7 @@ def test_a_window_over_the_whole_map_drops_maps(block_size, to_numpy):
 
 @pytest.mark.parametrize("mode", ["feature", "channel"])
 def test_data_formats_agree(mode, to_numpy):
-    x = normal(8, 5, 3, 4) if mode == "feature" else normal(16, 4, 6, 7)
+    x = normal(*FEW) if mode == "feature" else normal(*POSITIONS)
     last, first = (
         MaxDrop(0.5, mode=mode, data_format=data_format, seed=4)
         for data_format in ("channels_last", "channels_first")
@@ -133,9 +133,8 @@ def test_data_formats_agree(mode, to_numpy):
 
 def test_the_data_format_is_that_of_keras_unless_given(to_numpy):
     assert keras.config.image_data_format() == "channels_last"
-    x = np.ones((8, 2, 2, 4), "float32")
-    y = to_numpy(MaxDrop(0.5, seed=1)(x, training=True))
-    np.testing.assert_allclose(np.unique(y), [0, 8 / 7], rtol=1e-6)
+    y = to_numpy(MaxDrop(0.5, seed=1)(np.ones(FEW, "float32"), training=True))
+    np.testing.assert_allclose(np.unique(y), [0, 30 / 29], rtol=1e-6)
     assert not (y[:, 1:] == 0).any()
 
 
@@ -143,14 +142,14 @@ def test_the_data_format_is_that_of_keras_unless_given(to_numpy):
     ("rate", "training"), [(0, True), (0.5, False), (0, False)]
 )
 def test_inference_and_rate_zero_are_the_identity(rate, training, to_numpy):
-    x = normal(2, 4, 4, 3)
+    x = normal(*FEW)
     y = MaxDrop(rate)(x, training=training)
     np.testing.assert_array_equal(to_numpy(y), x)
 
 
 @pytest.mark.parametrize("mode", ["feature", "channel"])
 def test_gradients_flow_through_what_is_kept_alone(mode, gradient, to_numpy):
-    x = normal(8, 5, 3, 4) if mode == "feature" else normal(16, 4, 6, 7)
+    x = normal(*FEW) if mode == "feature" else normal(*POSITIONS)
     layer, twin = (max_drop(0.5, mode=mode, seed=5) for _ in range(2))
     slopes = gradient(lambda x: layer(x, training=True), x)
     y = to_numpy(twin(x, training=True))
@@ -159,7 +158,7 @@ def test_gradients_flow_through_what_is_kept_alone(mode, gradient, to_numpy):
 
 
 def test_infinite_maxima_fall_to_zero(gradient, to_numpy):
-    x = np.zeros((8, 3, 3, 4), "float32")
+    x = np.zeros(FEW, "float32")
     x[:, 1, 1] = np.inf
     layer, twin = (max_drop(0.5, seed=6) for _ in range(2))
     y = to_numpy(layer(x, training=True))
@@ -171,14 +170,13 @@ def test_infinite_maxima_fall_to_zero(gradient, to_numpy):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_keeps_its_type_and_its_share(dtype, to_numpy):
-    samples, channels = MANY
-    ones = keras.ops.ones((samples, 1, 1, channels), dtype)
+    ones = keras.ops.ones(MANY, dtype)
     y = max_drop(0.002, seed=7, dtype=dtype)(ones, training=True)
     assert keras.backend.standardize_dtype(y.dtype) == dtype
     # Five standard errors. bfloat16 cannot tell 0.998 from 1: drawn in it,
     # the share would be another.
-    share = (to_numpy(y) == 0).mean()
-    error = 5 * np.sqrt(0.002 / (samples * channels))
+    share = (to_numpy(y)[:, 0, 0] == 0).mean()
+    error = 5 * np.sqrt(0.002 / 20_000)
     assert share == pytest.approx(0.002, abs=error)
     assert share > 0
 
@@ -202,8 +200,8 @@ def test_sizes_may_be_unknown_in_a_graph(to_numpy):
 
         unknown = tf.TensorSpec([None] * 4, "float32")
         train = tf.function(train, input_signature=[unknown])
-    for height, width in ((5, 3), (3, 7)):
-        x = normal(8, height, width, 4)
+    for spatial in ((5, 3), (3, 7)):
+        x = normal(8, *spatial, 4)
         y = to_numpy(train(x))
         assert 0 < hits_of_maps(x, y, 0.5, 2).sum() < 32
 
