@@ -1,4 +1,7 @@
 from .drop_block import DropBlock2D as DropBlock2D
+from .drop_connect import DropConnect as DropConnect
+from .drop_connect_conv2d import DropConnectConv2D as DropConnectConv2D
+from .drop_connect_dense import DropConnectDense as DropConnectDense
 from .linear_decay import linear_decay as linear_decay
 from .max_drop import MaxDrop as MaxDrop
 from .maxout import Maxout as Maxout
