@@ -19,15 +19,22 @@ class Preprocessing:
     """How raw RGB in [0, 255] becomes what a network was trained on.
 
     Args:
-        mean: Mean of each channel, in [0, 255]; subtracted first.
-        scale: Divisor of each channel, after the mean.
+        mean: Mean of each channel, in [0, 255]; subtracted first. A single
+            number serves any number of channels.
+        scale: Divisor of each channel, or of all, after the mean.
         crop: Side of the centre crop as a share of the resized image's
             shorter side, in (0, 1], in the protocol of the published accuracy.
     """
 
-    mean: tuple[float, float, float]
-    scale: tuple[float, float, float]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
     crop: float = 0.875
+
+
+# Mean and standard deviation over the training images of each.
+IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+CIFAR10 = Preprocessing((125.3, 123.0, 113.9), (63.0, 62.1, 66.7), crop=1.0)
+MNIST = Preprocessing((33.3,), (78.6,), crop=1.0)
 
 
 @dataclass(frozen=True)
@@ -95,14 +102,21 @@ class ModelSpec:
             ends in logits.
         kwargs: Arguments of the builder that make this variant.
         input_size: Side of the square input in pixels.
-        parameters: Trainable parameters with 1000 classes, as published
-            (BatchNorm's statistics are not counted).
+        parameters: Trainable parameters with `num_classes` classes and
+            `channels` channels, as published (BatchNorm's statistics are not
+            counted).
         preprocessing: Used where no weights are asked for.
         weights: Trained weights, the recommended first.
         source_names: Maps the name of one of our layers to the name of its
             module in a PyTorch state dict.
         lacks: Techniques that the network has no place for, each with the
             reason, to go on after "because".
+        num_classes: Of the published network.
+        channels: Of the published network's input.
+        smallest_size: Side of the smallest input that the network can be
+            built for, in pixels.
+        flattened: Names of dense layers that take a flattened map, each with
+            the channels of that map. PyTorch puts them first, Keras last.
         reference: The paper.
     """
 
@@ -116,3 +130,7 @@ class ModelSpec:
     weights: tuple[Weights, ...] = ()
     source_names: Callable[[str], str] | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
+    num_classes: int = 1000
+    channels: int = 3
+    smallest_size: int = 1
+    flattened: Mapping[str, int] = field(default_factory=dict)
