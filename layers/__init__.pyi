@@ -2,6 +2,18 @@ from .drop_block import DropBlock2D as DropBlock2D
 from .drop_connect import DropConnect as DropConnect
 from .drop_connect_conv2d import DropConnectConv2D as DropConnectConv2D
 from .drop_connect_dense import DropConnectDense as DropConnectDense
+from .fractional_average_pooling import (
+    FractionalAveragePooling2D as FractionalAveragePooling2D,
+)
+from .fractional_max_pooling import (
+    FractionalMaxPooling1D as FractionalMaxPooling1D,
+)
+from .fractional_max_pooling import (
+    FractionalMaxPooling2D as FractionalMaxPooling2D,
+)
+from .fractional_max_pooling import (
+    FractionalMaxPooling3D as FractionalMaxPooling3D,
+)
 from .linear_decay import linear_decay as linear_decay
 from .max_drop import MaxDrop as MaxDrop
 from .maxout import Maxout as Maxout
