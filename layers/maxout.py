@@ -1,5 +1,7 @@
 """Maxout: the largest of several affine maps as the activation."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -62,7 +64,10 @@ class Maxout(keras.layers.Layer):
         shape = ops.shape(inputs)
         pieces = (groups, self.num_pieces)
         grouped = ops.reshape(inputs, shape[:axis] + pieces + shape[axis + 1 :])
-        return ops.max(grouped, axis=axis + 1)
+        # Not `ops.max`, which refuses an empty batch.
+        return functools.reduce(
+            ops.maximum, ops.unstack(grouped, self.num_pieces, axis=axis + 1)
+        )
 
     def compute_output_shape(self, input_shape):
         axis, groups = self._groups(input_shape)
