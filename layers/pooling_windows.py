@@ -53,15 +53,24 @@ class PoolingAxis:
         return self.outputs + self.overlap
 
 
-def split_windows(x, axes: Sequence[PoolingAxis], function) -> list:
-    """Returns, for each place in a window, what all windows have there.
+def fill_windows(x, axes: Sequence[PoolingAxis]):
+    """Pads with zeros, or crops, to the whole strides that hold all windows.
 
-    Padding is zeros. `function` is applied to all elements on the way: within
-    the copy that the cut makes anyway, it costs least.
+    Pooling with `padding="valid"` then finds the very windows.
     """
     for axis in axes:
         size = axis.strides * axis.stride
         x = _excerpt(x, axis.axis, 0, axis.before, size)
+    return x
+
+
+def split_windows(x, axes: Sequence[PoolingAxis], function) -> list:
+    """Returns, for each place in a window, what all windows have there.
+
+    Padding is zeros. `function` is applied to all elements on the way: on the
+    copy that the cut makes anyway, it costs least.
+    """
+    x = fill_windows(x, axes)
     shape = list(ops.shape(x))
     for axis in reversed(axes):
         shape[axis.axis : axis.axis + 1] = [axis.strides, axis.stride]

@@ -8,7 +8,12 @@ from typing import Literal
 import keras
 from keras import ops
 
-from .pooling_windows import PoolingAxis, scatter_to_windows, split_windows
+from .pooling_windows import (
+    PoolingAxis,
+    fill_windows,
+    scatter_to_windows,
+    split_windows,
+)
 
 
 def _choose(views, draw):
@@ -123,7 +128,7 @@ class BaseStochasticPooling(keras.layers.Layer):
         )
 
         @ops.custom_gradient
-        def pool(x):
+        def pool(x, draw):  # JAX wants all that is traced as an argument.
             outputs, picked = _choose(
                 split_windows(x, axes, _activations), draw
             )
@@ -131,19 +136,21 @@ class BaseStochasticPooling(keras.layers.Layer):
             def gradient(*args, upstream=None):
                 if upstream is None:  # PyTorch names it, the others do not.
                     (upstream,) = args
-                return scatter_to_windows(upstream, picked, axes)
+                slope = scatter_to_windows(upstream, picked, axes)
+                return slope, ops.zeros_like(draw)
 
             return ops.cast(outputs, x.dtype), gradient
 
-        return pool(inputs)
+        return pool(inputs, draw)
 
     def _average(self, inputs):
-        """Sums the squares and the activations; their counts cancel."""
-        self._axes(ops.shape(inputs))  # refuses a map that is too small
-        x = _activations(inputs)
+        """Averages the squares and the activations; their counts cancel."""
+        # Padded here: Keras's `"same"` does not pad with zeros on PyTorch.
+        axes = self._axes(ops.shape(inputs))
+        x = fill_windows(_activations(inputs), axes)
         squares, total = (
             ops.average_pool(
-                each, self.windows, self.steps, self.padding, self.layout
+                each, self.windows, self.steps, "valid", self.layout
             )
             for each in (x * x, x)
         )
