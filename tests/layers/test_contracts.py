@@ -58,7 +58,7 @@ every_layer = pytest.mark.parametrize("name", sorted(LAYERS))
 every_random_layer = pytest.mark.parametrize("name", RANDOM)
 
 
-def make(name, **options):
+def make(name, /, **options):
     """A layer with a fixed seed, where it has one."""
     if name in RANDOM:
         options = {"seed": 1, **options}
