@@ -254,9 +254,9 @@ class StochasticPooling2D(BaseStochasticPooling):
         >>> import numpy as np
         >>> region = np.array([[0.0, 1.0], [0.0, 3.0]]).reshape(1, 2, 2, 1)
         >>> layer = StochasticPooling2D(seed=1)
-        >>> float(layer(region, training=True)) in (1.0, 3.0)
+        >>> layer(region, training=True).numpy().item() in (1, 3)
         True
-        >>> float(layer(region))  # 1/4 * 1 + 3/4 * 3
+        >>> layer(region).numpy().item()  # 1/4 of 1 and 3/4 of 3
         2.5
 
     Reference: Zeiler and Fergus, "Stochastic Pooling for Regularization of
