@@ -1,7 +1,9 @@
 """Fixtures by which the tests of layers run on every backend of Keras."""
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 # Two Keras backends on one machine must not take its whole memory each.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -9,6 +11,53 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import keras
 import numpy as np
 import pytest
+
+FOLDER = Path(__file__).parent
+OTHER_BACKENDS = FOLDER / "test_other_backends.py"
+TESTS = (FOLDER, FOLDER.parent / "models" / "test_predict_samples.py")
+RUNS = pytest.StashKey[dict[str, subprocess.Popen]]()
+
+
+def pytest_collection_modifyitems(items):
+    """Waits for the other backends last, whatever the order of the files."""
+    items.sort(key=lambda item: item.path == OTHER_BACKENDS)
+
+
+def pytest_collection_finish(session):
+    """Starts the tests on each other backend that is asked for."""
+    config = session.config
+    config.stash[RUNS] = {
+        item.callspec.params["backend"]: start_on(
+            item.callspec.params["backend"]
+        )
+        for item in session.items
+        if item.path == OTHER_BACKENDS and not config.option.collectonly
+    }
+
+
+def pytest_sessionfinish(session):
+    """Leaves no process behind."""
+    for run in session.config.stash.get(RUNS, {}).values():
+        run.kill()
+
+
+def start_on(backend: str) -> subprocess.Popen:
+    """Starts the tests of layers in a process of their own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        + [*map(str, TESTS), f"--ignore={OTHER_BACKENDS}"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        cwd=FOLDER.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def other_backends(pytestconfig):
+    """The processes that run the tests of layers on other backends."""
+    return pytestconfig.stash[RUNS]
 
 
 @pytest.fixture
