@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from dropzoo.recipes.interruption import interruptible
-from dropzoo.recipes.options import parse
+from dropzoo.recipes.options import command, parse
+from dropzoo.recipes.pretrained import network_name, starting_point
 from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
 
@@ -193,7 +194,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
         steps.say(line)
 
     with steps.step("Model"):
-        start = _starting_point(config)
+        start = starting_point(
+            config.model, config.weights, config.image_size, Config.model
+        )
         network = start.with_classifier(data.num_classes, config.seed)
         frozen = config.freeze or default_freeze(network, config.weights)
         # An unknown level is refused now, not after the probe.
@@ -257,7 +260,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         keeping.keep_model(folder, network, data)
     keeping.keep_report(
         folder,
-        command=command(config),
+        command=command("finetune", config),
         config=dataclasses.asdict(config),
         data=data,
         start=start,
@@ -306,20 +309,6 @@ def default_freeze(network: "keras.Model", weights: str) -> str:
     return "stride_4"
 
 
-def command(config: Config) -> str:
-    """The command that repeats a run in a new folder.
-
-    Args:
-        config: The run's options.
-    """
-    words = ["dropzoo", "finetune"]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value != field.default and field.name not in ("out", "resume"):
-            words += [f"--{field.name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
-
-
 def read_config(folder: RunFolder) -> Config:
     """The options of an earlier run.
 
@@ -342,7 +331,7 @@ def _open_folder(config: Config) -> tuple[RunFolder, Config]:
     """Makes the folder of a new run, or finds that of a stopped one."""
     if config.resume is None:
         source = Path(config.data.split(":")[-1]).name
-        name = f"{source}-{_network_name(config)}"
+        name = f"{source}-{network_name(config.model, config.weights)}"
         folder = RunFolder.create(config.out, name)
         folder.write_json("config.json", dataclasses.asdict(config))
         return folder, config
@@ -359,49 +348,6 @@ def _open_folder(config: Config) -> tuple[RunFolder, Config]:
             f"{folder.path}` measures it again."
         )
     return folder, read_config(folder)
-
-
-def _earlier_run(config: Config) -> RunFolder | None:
-    """The run that the options start from, where they name one."""
-    from dropzoo.models import model_info
-
-    # A folder may happen to be called `imagenet`: names of weights come first.
-    tags = {weights.tag for weights in model_info(config.model).weights}
-    is_name = config.weights in tags | {"random"}
-    if is_name or not Path(config.weights).is_dir():
-        return None
-    earlier = RunFolder.open(config.weights)
-    earlier.model()  # refused before TensorFlow starts
-    return earlier
-
-
-def _network_name(config: Config) -> str:
-    """The network that a run gets, which an earlier run may decide."""
-    earlier = _earlier_run(config)
-    if earlier is None or not earlier.finished:
-        return config.model
-    return earlier.read_json("metrics.json")["model"]["name"]
-
-
-def _starting_point(config: Config):
-    """The pretrained network that the options ask for."""
-    from dropzoo.models import starting_point
-
-    earlier = _earlier_run(config)
-    if earlier is not None:
-        path = earlier.model()
-        start = starting_point.from_saved_model(path, config.image_size)
-        if config.model not in (Config.model, start.backbone.name):
-            raise ValueError(
-                "finetune: `model` must be left out, or be the network of the "
-                f"earlier run in `weights`, {start.backbone.name}. "
-                f"Received: model={config.model!r}"
-            )
-        return start
-    weights = None if config.weights == "random" else config.weights
-    return starting_point.from_catalogue(
-        config.model, weights, config.image_size
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Command-line options from a frozen dataclass, with errors of one sentence.
+"""Command-line options from a frozen dataclass, and back to a command.
 
 Every verb reads its options here, so that a mistake looks the same everywhere:
 
@@ -14,6 +14,7 @@ import functools
 import io
 import itertools
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from types import NoneType
@@ -177,3 +178,18 @@ def _refuse(prog: str, sentence: str) -> NoReturn:
     end = "" if sentence.endswith((".", "?")) else "."
     complain(prog, f"{sentence}{end} See `{prog} --help`.")
     raise SystemExit(2)
+
+
+def command(verb: str, config: "DataclassInstance") -> str:
+    """The command that repeats a run in a new folder.
+
+    Args:
+        verb: The recipe's verb.
+        config: The run's options, a dataclass.
+    """
+    words = ["dropzoo", verb]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != field.default and field.name not in ("out", "resume"):
+            words += [f"--{field.name.replace('_', '-')}", str(value)]
+    return shlex.join(words)

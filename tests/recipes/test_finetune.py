@@ -22,6 +22,7 @@ from dropzoo.callbacks import ProgressBar
 from dropzoo.evaluation.folds import NUM_FOLDS
 from dropzoo.models import create_model, starting_point
 from dropzoo.recipes import finetune
+from dropzoo.recipes.options import command
 from dropzoo.recipes.run_folder import RunFolder
 
 FILES = {
@@ -277,28 +278,6 @@ def test_a_run_starts_from_an_earlier_one(tuned_run, photos, tmp_path, capsys):
     assert (ours["logits/0"] != theirs["logits/0"]).any()
 
 
-def test_a_folder_called_like_weights_is_not_mistaken_for_a_run(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "random").mkdir()
-    config = finetune.Config(model="tiny", weights="random")
-    assert finetune._starting_point(config).loaded == "Random weights."
-
-
-def test_another_network_than_that_of_the_earlier_run_is_refused(tuned_run):
-    weights = str(tuned_run.folder)
-    config = finetune.Config(model="mobilenet_v2", weights=weights)
-    with pytest.raises(ValueError, match="the earlier run in `weights`, tiny"):
-        finetune._starting_point(config)
-
-
-def test_another_size_than_that_of_the_earlier_run_is_refused(tuned_run):
-    config = finetune.Config(weights=str(tuned_run.folder), image_size=64)
-    with pytest.raises(ValueError, match="that of the earlier run, 32"):
-        finetune._starting_point(config)
-
-
 # What repeats.
 
 
@@ -551,7 +530,7 @@ def test_a_bad_option_is_one_sentence(words, sentence, capsys):
 def test_the_command_repeats_the_run(tuned_options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = finetune.Config(**tuned_options, out="runs/a b")
-    words = finetune.command(config).split()
+    words = command("finetune", config).split()
     assert words[:2] == ["dropzoo", "finetune"]
     assert "--out" not in words
     expected = dataclasses.replace(config, out=None)
