@@ -8,6 +8,7 @@ scatter.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,8 @@ def split_windows(x, axes: Sequence[PoolingAxis], function) -> list:
     phases = [2 * axis.axis - axes[0].axis + 1 for axis in axes]
     rest = [i for i in range(len(shape)) if i not in phases]
     x = ops.transpose(ops.reshape(x, shape), phases + rest)
-    x = function(ops.reshape(x, [-1, *(shape[i] for i in rest)]))
+    count = math.prod(axis.stride for axis in axes)
+    x = function(ops.reshape(x, [count, *(shape[i] for i in rest)]))
     return [_view(x, place, axes) for place in _places(axes)]
 
 

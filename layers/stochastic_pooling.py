@@ -16,6 +16,12 @@ from .pooling_windows import (
 )
 
 
+def _activations(x):
+    """As if a ReLU came first; wide enough for the sums of half precision."""
+    wide = keras.backend.result_type(x.dtype, "float32")
+    return ops.cast(ops.relu(x), wide)
+
+
 def _choose(views, draw):
     """Picks from `views` with probabilities `view / total`, by one draw.
 
@@ -174,12 +180,6 @@ class BaseStochasticPooling(keras.layers.Layer):
             "data_format": self.layout,
             "seed": self.seed,
         }
-
-
-def _activations(x):
-    """As if a ReLU came first; wide enough for the sums of half precision."""
-    wide = keras.backend.result_type(x.dtype, "float32")
-    return ops.cast(ops.relu(x), wide)
 
 
 @keras.saving.register_keras_serializable(package="dropzoo")
