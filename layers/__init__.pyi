@@ -15,6 +15,9 @@ from .fractional_max_pooling import (
     FractionalMaxPooling3D as FractionalMaxPooling3D,
 )
 from .linear_decay import linear_decay as linear_decay
+from .local_response_normalization import (
+    LocalResponseNormalization as LocalResponseNormalization,
+)
 from .max_drop import MaxDrop as MaxDrop
 from .maxout import Maxout as Maxout
 from .stochastic_depth import StochasticDepth as StochasticDepth

@@ -49,10 +49,11 @@ LAYERS = {
     "StochasticDepth": (lambda **o: layers.StochasticDepth(0.5, **o), MAP),
     "StochasticResidual": (residual, MAP),
     "Maxout": (layers.Maxout, MAP),
+    "LocalResponseNormalization": (layers.LocalResponseNormalization, MAP),
     "MaxDrop": (lambda **o: layers.MaxDrop(0.5, **o), MAP),
     "DropBlock2D": (blocks, MAP),
 }
-RANDOM = sorted(LAYERS.keys() - {"Maxout"})
+RANDOM = sorted(LAYERS.keys() - {"LocalResponseNormalization", "Maxout"})
 
 every_layer = pytest.mark.parametrize("name", sorted(LAYERS))
 every_random_layer = pytest.mark.parametrize("name", RANDOM)
