@@ -14,15 +14,23 @@ from dropzoo.layers import DropConnectDense
 
 FEATURES, UNITS, EXAMPLES = 8, 12, 4
 DRAWS = 20_000
-DROPPED = "0.93"
+DROPPED = "0.92"
 OUTPUT = Path(__file__).parents[1] / "drop-connect.png"
 
 
 def masked_kernels(masks):
     """The kernel as each example meets it: what its unit vectors give."""
-    kernel = np.random.default_rng(1).normal(size=(FEATURES, UNITS))
+    rng = np.random.default_rng(1)
+    # None so near to 0 that it would look dropped.
+    kernel = rng.uniform(0.6, 2.5, size=(FEATURES, UNITS))
+    kernel *= rng.choice([-1, 1], size=kernel.shape)
     layer = DropConnectDense(
-        UNITS, rate=0.5, masks=masks, use_bias=False, scale="inference", seed=3
+        UNITS,
+        rate=0.5,
+        masks=masks,
+        use_bias=False,
+        scale="inference",
+        seed=8 if masks == "example" else 9,
     )
     units = np.tile(np.eye(FEATURES, dtype="float32"), (EXAMPLES, 1, 1))
     layer.build(units.shape)
@@ -43,7 +51,7 @@ def show_masks(row, masks, title):
         axes.set_xticks([])
         axes.set_yticks([])
         if masks == "example":
-            axes.set_title(f"example {example + 1}", fontsize=8)
+            axes.set_title(f"the kernel of example {example + 1}", fontsize=8)
     row[0].set_ylabel(title, fontsize=8)
 
 
@@ -98,7 +106,7 @@ def main():
     panels = bottom.subplots(1, 2)
     for axes, num_inputs in zip(panels, (6, 300), strict=True):
         show_distribution(axes, num_inputs)
-    panels[0].legend(fontsize=7, frameon=False, loc="upper left")
+    panels[1].legend(fontsize=7, frameon=False, loc="upper left")
     bottom.subplots_adjust(0.05, 0.2, 0.99, 0.86, 0.06)
     figure.savefig(OUTPUT, dpi=150)
 
