@@ -53,10 +53,9 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
 
     def __call__(self, step):
-        step = ops.cast(step, "float32")
-        rising = ops.cast(self.schedule(0), "float32") * (
-            (step + 1) / (self.warmup_steps + 1)
-        )
+        step = ops.cast(step, "int32")  # exact however long the training is
+        share = ops.cast(step + 1, "float32") / (self.warmup_steps + 1)
+        rising = ops.cast(self.schedule(0), "float32") * share
         following = self.schedule(ops.maximum(step - self.warmup_steps, 0))
         return ops.where(
             step < self.warmup_steps, rising, ops.cast(following, "float32")
