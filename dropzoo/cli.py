@@ -38,6 +38,7 @@ VERBS = {
     "predict": Verb("dropzoo.recipes.predict", "name what is on photos"),
     "list": Verb("dropzoo.listing", "list the models of the zoo"),
     "info": Verb("dropzoo.info", "tell everything about one model"),
+    "schedule": Verb("dropzoo.schedule", "draw a learning-rate schedule"),
 }
 
 

@@ -84,6 +84,7 @@ def _find(name: str):
 
 def _check(name, build, peak, steps, warmup_steps, options) -> None:
     _require(peak > 0, "peak", "above 0", peak)
+    _require(steps >= 1, "steps", "at least 1", steps)
     if not 0 <= warmup_steps < steps:
         raise ValueError(
             "schedules.get: `warmup_steps` must be at least 0 and below "

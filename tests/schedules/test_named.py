@@ -146,6 +146,12 @@ def test_a_peak_outside_its_range_is_refused(peak):
         schedules.get("cosine", peak=peak, steps=10)
 
 
+@pytest.mark.parametrize("steps", [0, -5])
+def test_a_training_without_steps_is_refused(steps):
+    with pytest.raises(ValueError, match=f"`steps` must be .*steps={steps}"):
+        schedules.get("cosine", peak=0.1, steps=steps)
+
+
 @pytest.mark.parametrize("warmup_steps", [-1, 10, 11])
 def test_a_warmup_that_leaves_no_steps_is_refused(warmup_steps):
     with pytest.raises(ValueError, match="`warmup_steps` must be .*steps=10"):
