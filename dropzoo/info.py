@@ -95,10 +95,11 @@ def _render(spec: ModelSpec) -> str:
 
 def _facts(spec: ModelSpec) -> list[tuple[str, str]]:
     side = spec.input_size
+    colours = "RGB" if spec.channels == 3 else "grey"
     normalise = spec.preprocessing
     return [
-        ("parameters", f"{spec.parameters:,} with 1000 classes"),
-        ("input", f"{side} x {side} RGB, raw values in [0, 255]"),
+        ("parameters", f"{spec.parameters:,} with {spec.num_classes} classes"),
+        ("input", f"{side} x {side} {colours}, raw values in [0, 255]"),
         ("normalisation", f"(x - {normalise.mean}) / {normalise.scale}"),
         ("crop", f"{normalise.crop:.1%} of the shorter side, centred"),
         ("paper", spec.reference),

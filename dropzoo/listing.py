@@ -74,7 +74,7 @@ def _print_table(specs: Sequence[ModelSpec]) -> None:
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:
-    size = f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px"
+    size = _count(spec.parameters), f"{spec.input_size} px"
     if not spec.weights:
         return spec.name, *size, "-", "-", "-"
     weights = spec.weights[0]  # the recommended
@@ -82,3 +82,9 @@ def _row(spec: ModelSpec) -> tuple[str, ...]:
     reported = weights.accuracy_reported
     accuracy = "-" if reported is None else f"{reported:.1%}"
     return spec.name, *size, weights.tag + installed, accuracy, weights.licence
+
+
+def _count(parameters: int) -> str:
+    if parameters < 1e6:
+        return f"{parameters / 1e3:.1f} k"
+    return f"{parameters / 1e6:.1f} M"

@@ -5,6 +5,9 @@ from .folding import fold_batch_normalization as fold_batch_normalization
 from .freezing import freeze as freeze
 from .freezing import trainable_report as trainable_report
 from .freezing import unfreeze as unfreeze
+from .graft import graft as graft
+from .graft import ungraft as ungraft
+from .graft_report import graft_report as graft_report
 from .predict_samples import SampledPredictions as SampledPredictions
 from .predict_samples import predict_samples as predict_samples
 from .spec import ModelSpec as ModelSpec

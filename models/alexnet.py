@@ -16,7 +16,7 @@ from dropzoo.models.plain_layers import (
     hidden_dense,
 )
 from dropzoo.models.spec import IMAGENET, ModelSpec, Preprocessing
-from dropzoo.models.techniques import Techniques, check_rate
+from dropzoo.models.techniques import Techniques
 
 LAST_CONVOLUTIONS = ((3, 384), (4, 256), (5, 256))  # number, filters
 SOURCE_NAMES = {
@@ -64,7 +64,6 @@ def build(
 
     from dropzoo.models.preprocessing import normalization
 
-    check_rate("dropout", dropout)
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     x = _convolutions(x, techniques)

@@ -3,20 +3,38 @@
 import difflib
 import fnmatch
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dropzoo.models import efficientnet_lite, mobilenet_v2
+from dropzoo.models import (
+    alexnet,
+    efficientnet_lite,
+    googlenet,
+    lenet,
+    mobilenet_v2,
+    nin,
+    vgg,
+    zeiler_fergus,
+)
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.techniques import TECHNIQUES, Techniques
 
 if TYPE_CHECKING:
     import keras
 
-FAMILIES = (efficientnet_lite, mobilenet_v2)
+FAMILIES = (
+    alexnet,
+    efficientnet_lite,
+    googlenet,
+    lenet,
+    mobilenet_v2,
+    nin,
+    vgg,
+    zeiler_fergus,
+)
 
 
 def _index(families: Iterable[Any]) -> MappingProxyType[str, ModelSpec]:
@@ -101,11 +119,12 @@ def create_model(
         weights: `None` for random weights; a tag of the catalogue, such as
             `"imagenet"`; or the path of a `.safetensors`, `.pth`, `.keras` or
             `.weights.h5` file that was made for this network.
-        num_classes: Number of logits. `None` takes the weights' own (1000
-            without weights). Another number than theirs leaves the classifier
-            random, and says so. 0 builds none: the model then ends in pooled
-            features.
-        input_shape: `(height, width, 3)`. Defaults to the network's own size.
+        num_classes: Number of logits. `None` takes the weights' own (without
+            weights those of the published network). Another number than
+            theirs leaves the classifier random, and says so. 0 builds none:
+            the model then ends in pooled features.
+        input_shape: `(height, width, 3)`. Defaults to the network's own size
+            and channels.
         include_preprocessing: Whether the model takes raw RGB in [0, 255] and
             normalises it inside. Otherwise the caller normalises.
         **overrides: What every network can be varied by, see
@@ -127,13 +146,16 @@ def create_model(
 
     spec = model_info(name)
     record = find_weights(spec, weights)
-    _check_arguments(num_classes, input_shape)
+    _check_arguments(spec, num_classes, input_shape)
     _check_overrides(spec, overrides)
     varied = {x: overrides.pop(x) for x in TECHNIQUES if x in overrides}
     source = None if weights is None else open_weights(spec, record or weights)
-    classes_of_weights = 1000 if source is None else source.num_classes
+    classes_of_weights = (
+        spec.num_classes if source is None else source.num_classes
+    )
     classes = classes_of_weights if num_classes is None else int(num_classes)
-    size = input_shape or (spec.input_size, spec.input_size, 3)
+    size = input_shape or (spec.input_size, spec.input_size, spec.channels)
+    _check_size(spec, size)
     model = spec.build(
         name=spec.name,
         num_classes=classes,
@@ -174,7 +196,9 @@ def find_weights(spec: ModelSpec, weights: str | Path | None) -> Weights | None:
     )
 
 
-def _check_arguments(num_classes: Any, input_shape: Any) -> None:
+def _check_arguments(
+    spec: ModelSpec, num_classes: Any, input_shape: Any
+) -> None:
     if num_classes is not None and not _is_count(num_classes, at_least=0):
         raise ValueError(
             "create_model: `num_classes` must be None, 0 (no head) or a "
@@ -184,11 +208,20 @@ def _check_arguments(num_classes: Any, input_shape: Any) -> None:
         isinstance(input_shape, (tuple, list))
         and len(input_shape) == 3
         and all(_is_count(size, at_least=1) for size in input_shape)
-        and input_shape[2] == 3
+        and (input_shape[2] == 3 or spec.channels == 1)
     ):
         raise ValueError(
             "create_model: `input_shape` must be (height, width, 3). "
             f"Received: input_shape={input_shape!r}"
+        )
+
+
+def _check_size(spec: ModelSpec, shape: Sequence[int]) -> None:
+    if min(shape[:2]) < spec.smallest_size:
+        raise ValueError(
+            f"create_model: `input_shape` of {spec.name} must be at least "
+            f"{spec.smallest_size} pixels high and wide, lest its poolings "
+            f"leave nothing. Received: input_shape={tuple(shape)!r}"
         )
 
 

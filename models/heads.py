@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from dropzoo.models.seeds import layer_seed
-from dropzoo.models.techniques import Techniques
+from dropzoo.models.techniques import Techniques, check_rate
 
 HEAD = "logits"  # name of the dense layer that ends in logits
 HEAD_VARIABLES = (f"{HEAD}/kernel", f"{HEAD}/bias")
@@ -28,17 +27,10 @@ def classifier(
 
     Raises: ValueError when `dropout` is outside its range.
     """
-    from keras import layers
-
-    if not 0 <= dropout < 1:
-        raise ValueError(
-            "create_model: `dropout` must be in [0, 1). "
-            f"Received: dropout={dropout!r}"
-        )
+    check_rate("dropout", dropout)
     if not num_classes:
         return features
-    seed = layer_seed(techniques.seed, "dropout")
-    x = layers.Dropout(dropout, seed=seed, name="dropout")(features)
+    x = techniques.dropout(features, "dropout", dropout)
     return techniques.dense(x, num_classes, HEAD, dtype="float32")
 
 

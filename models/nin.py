@@ -12,7 +12,7 @@ from typing import Any
 from dropzoo.models.heads import classifier
 from dropzoo.models.plain_layers import LACKS, convolution
 from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
-from dropzoo.models.techniques import Pooling, Techniques, check_rate
+from dropzoo.models.techniques import Pooling, Techniques
 
 # kernel size, filters, filters of the 1x1 convolutions after it
 BLOCKS = (
@@ -56,7 +56,6 @@ def build(
 
     from dropzoo.models.preprocessing import normalization
 
-    check_rate("dropout", dropout)
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     for number in range(1, len(BLOCKS) + 1):

@@ -53,7 +53,7 @@ def convert_state_dict(
     if missing or unknown:
         raise ValueError(mismatch(spec.name, missing, unknown))
     return {
-        name: _transpose(state[theirs[name]], "depthwise" in name)
+        name: _transpose(state[theirs[name]], name, spec)
         for name in theirs
         if theirs[name] in state
     }
@@ -100,10 +100,32 @@ def _torch_name(name: str, spec: ModelSpec) -> str:
     return f"{spec.source_names(layer)}.{TORCH_VARIABLES[variable]}"
 
 
-def _transpose(tensor: np.ndarray, depthwise: bool) -> np.ndarray:
+def _transpose(tensor: np.ndarray, name: str, spec: ModelSpec) -> np.ndarray:
     if tensor.ndim == 4:
         # (out, in, height, width) to (height, width, in, out); a depthwise
         # kernel has its channels first and a multiplier of 1 second.
-        order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
+        order = (2, 3, 0, 1) if "depthwise" in name else (2, 3, 1, 0)
         return np.ascontiguousarray(tensor.transpose(order))
+    layer, variable = name.split("/")
+    if layer in spec.flattened and variable == "kernel":
+        tensor = _channels_last(tensor, spec.flattened[layer])
     return np.ascontiguousarray(tensor.T)
+
+
+def _channels_last(kernel: np.ndarray, channels: int) -> np.ndarray:
+    """Reorders the columns of a dense layer that takes a flattened map.
+
+    PyTorch flattens `(channels, height, width)`, Keras `(height, width,
+    channels)`.
+
+    Args:
+        kernel: `(out, channels * positions)`.
+        channels: Of the map.
+
+    Returns: `(out, positions * channels)`; the kernel as it is where it is for
+        no map of that many channels, to be refused by its shape.
+    """
+    if kernel.ndim != 2 or kernel.shape[1] % channels:
+        return kernel
+    maps = kernel.reshape(len(kernel), channels, -1)
+    return maps.swapaxes(1, 2).reshape(kernel.shape)

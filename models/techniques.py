@@ -13,6 +13,22 @@ Pooling = Literal["max", "average", "stochastic", "fractional"]
 RATES = ("stochastic_depth", "dropconnect", "drop_block")
 
 
+def check_rate(option: str, rate: float) -> None:
+    """Refuses what is no rate of dropping.
+
+    Args:
+        option: The option of `create_model` that it was given for.
+        rate: What was given.
+
+    Raises: ValueError when it is not in [0, 1).
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(
+            f"create_model: `{option}` must be in [0, 1). "
+            f"Received: {option}={rate!r}"
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class Techniques:
     """Options that `create_model` takes for every network.
@@ -22,7 +38,8 @@ class Techniques:
     Args:
         pooling: What takes the place of every pooling between convolutions;
             `None` keeps the network's own. `"fractional"` shrinks by sqrt(2)
-            where the network halves, so that later maps are larger.
+            where the network halves, so that later maps are larger, and
+            leaves a pooling that does not shrink as it is.
         stochastic_depth: Rate in [0, 1) of dropping the deepest residual
             branch; the rates before it grow up to it linearly.
         dropconnect: Rate in [0, 1) of dropping each weight of the hidden
@@ -43,12 +60,7 @@ class Techniques:
 
     def __post_init__(self) -> None:
         for name in RATES:
-            rate = getattr(self, name)
-            if not 0 <= rate < 1:
-                raise ValueError(
-                    f"create_model: `{name}` must be in [0, 1). "
-                    f"Received: {name}={rate!r}"
-                )
+            check_rate(name, getattr(self, name))
         if self.pooling not in (None, *get_args(Pooling)):
             raise ValueError(
                 "create_model: `pooling` must be None or one of "
@@ -65,6 +77,7 @@ class Techniques:
         size: int = 2,
         strides: int | None = None,
         padding: str = "valid",
+        output_size: tuple[int, int] | None = None,
     ) -> Any:
         """Pools a map.
 
@@ -75,12 +88,16 @@ class Techniques:
             size: Side of the window.
             strides: `None` for `size`.
             padding: `"valid"` or `"same"`.
+            output_size: Height and width of what fractional pooling gives;
+                `None` shrinks by sqrt(2). The others take no notice of it.
         """
         from keras import layers
 
         from dropzoo.layers import FractionalMaxPooling2D, StochasticPooling2D
 
         kind = self.pooling or own
+        if kind == "fractional" and strides == 1:
+            kind = own
         window = {"strides": strides, "padding": padding, "name": name}
         if kind == "max":
             return layers.MaxPooling2D(size, **window)(x)
@@ -89,7 +106,9 @@ class Techniques:
         seed = layer_seed(self.seed, name)
         if kind == "stochastic":
             return StochasticPooling2D(size, **window, seed=seed)(x)
-        return FractionalMaxPooling2D(seed=seed, name=name)(x)
+        return FractionalMaxPooling2D(
+            output_size=output_size, seed=seed, name=name
+        )(x)
 
     def activate(self, x: Any, name: str, own: str = "relu") -> Any:
         """Applies the activation.
@@ -125,6 +144,28 @@ class Techniques:
             name=name,
             **options,
         )(x)
+
+    def dropout(
+        self, x: Any, name: str, rate: float, *, whole_maps: bool = False
+    ) -> Any:
+        """Dropout; nothing at a rate of 0.
+
+        Args:
+            x: Symbolic tensor of any shape.
+            name: Of the layer.
+            rate: In [0, 1).
+            whole_maps: Whether the positions of a map `(batch, height, width,
+                channels)` are dropped together, channel by channel.
+
+        Raises: ValueError when `rate` is outside its range.
+        """
+        from keras import layers
+
+        check_rate("dropout", rate)
+        if not rate:
+            return x
+        kind = layers.SpatialDropout2D if whole_maps else layers.Dropout
+        return kind(rate, seed=layer_seed(self.seed, name), name=name)(x)
 
     def drop_depth(self, branch: Any, name: str, rate: float) -> Any:
         """Drops a residual branch at random; nothing at a rate of 0.

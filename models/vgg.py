@@ -18,7 +18,7 @@ from dropzoo.models.plain_layers import (
     hidden_dense,
 )
 from dropzoo.models.spec import CIFAR10, IMAGENET, ModelSpec, Preprocessing
-from dropzoo.models.techniques import Techniques, check_rate
+from dropzoo.models.techniques import Techniques
 
 FILTERS = (64, 128, 256, 512, 512)  # of each stage
 # Convolutions of each stage, by the layers with weights in all.
@@ -67,7 +67,6 @@ def build(
 
     from dropzoo.models.preprocessing import normalization
 
-    check_rate("dropout", dropout)
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     x = _stages(x, depths, convolution, BLOCKS, techniques)

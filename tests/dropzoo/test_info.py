@@ -24,6 +24,13 @@ def test_text_states_what_a_user_chooses_by(capsys):
         assert fact in out
 
 
+def test_text_states_what_a_small_network_is_made_for(capsys):
+    info.main(["notes_cnn"])
+    out = capsys.readouterr().out
+    assert "8,490 with 10 classes" in out
+    assert "28 x 28 grey" in out
+
+
 def test_missing_weights_say_what_to_install(capsys, monkeypatch):
     spec = model_info("mobilenet_v2")
     (weights,) = spec.weights
