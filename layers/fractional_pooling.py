@@ -1,9 +1,10 @@
 """What the layers of fractional pooling share: arguments, sizes and draws."""
 
+import itertools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NoReturn
 
 import keras
 from keras import ops
@@ -77,7 +78,7 @@ class BaseFractionalPooling(keras.layers.Layer):
                 "output_size", output_size, operator.index
             )
         self._check_combinations()
-        # Otherwise regions are what lies between the places of a sequence.
+        # Of one size; other regions reach from place to place of a sequence.
         self.has_windows = overlapping and geometry != "tensorflow"
 
     def _check_choices(self):
@@ -88,7 +89,7 @@ class BaseFractionalPooling(keras.layers.Layer):
                     argument,
                 )
 
-    def _refuse(self, rule, *arguments):
+    def _refuse(self, rule, *arguments) -> NoReturn:
         received = (f"{name}={getattr(self, name)!r}" for name in arguments)
         raise ValueError(
             f"{type(self).__name__}: {rule}. Received: {', '.join(received)}"
@@ -113,7 +114,8 @@ class BaseFractionalPooling(keras.layers.Layer):
         if self.pooling_ratio is not None and self.counts is not None:
             self._refuse(
                 "`pooling_ratio` or `output_size` must be None",
-                *("pooling_ratio", "output_size"),
+                "pooling_ratio",
+                "output_size",
             )
         if self.geometry == "tensorflow" and set(self.windows) != {2}:
             self._refuse(
@@ -126,14 +128,16 @@ class BaseFractionalPooling(keras.layers.Layer):
             self._refuse(
                 "where `geometry` is 'torch', `sequence` must be "
                 "'pseudorandom' and `overlapping` True",
-                *("sequence", "overlapping"),
+                "sequence",
+                "overlapping",
             )
         exceeds = any(map(operator.gt, self.ratios, self.windows))
         if self.geometry == "graham" and self.counts is None and exceeds:
             self._refuse(
                 "`pooling_ratio` must not exceed `pool_size`, or windows "
                 "leave gaps",
-                *("pooling_ratio", "pool_size"),
+                "pooling_ratio",
+                "pool_size",
             )
 
     def call(self, inputs, training=False):
@@ -145,17 +149,33 @@ class BaseFractionalPooling(keras.layers.Layer):
         return ops.moveaxis(x, -1, 1) if self.layout == "channels_first" else x
 
     def find_regions(self, shape, is_random) -> list[Regions]:
+        """The regions of each axis of a shape, channels last."""
         batch, *lengths, channels = shape
-        images = (
-            batch if self.regions == "sample" else 1,
-            channels if self.geometry == "torch" else 1,
+        counts = [self._count(axis, n) for axis, n in enumerate(lengths)]
+        draws = [None] * self.rank
+        if is_random:
+            samples = batch if self.regions == "sample" else 1
+            images = channels if self.geometry == "torch" else 1
+            draws = self._draw(samples, images, counts)
+        axes = range(self.rank)
+        return list(map(self._find_along, axes, draws, lengths, counts))
+
+    def _draw(self, samples, images, counts):
+        """For each axis `(samples, images, 1 or count)` numbers in [0, 1).
+
+        Drawn at once, and in float32: half precision has too few values.
+        """
+        numbers = counts if self.sequence == "random" else [1] * self.rank
+        draw = keras.random.uniform(
+            (samples, images, sum(numbers)),
+            dtype="float32",
+            seed=self.seed_generator,
         )
-        regions = []
-        for axis, length in enumerate(lengths):
-            count = self._count(axis, length)
-            draw = self._draw(images, count) if is_random else None
-            regions.append(self._find_along(axis, draw, length, count))
-        return regions
+        stops = itertools.accumulate(numbers)
+        return [
+            draw[..., stop - number : stop]
+            for number, stop in zip(numbers, stops, strict=True)
+        ]
 
     def _find_along(self, axis, draw, length, count) -> Regions:
         window = self.windows[axis]
@@ -163,6 +183,7 @@ class BaseFractionalPooling(keras.layers.Layer):
             return find_torch_windows(draw, length, count, window)
         if self.has_windows:
             return find_windows(draw, length, count, window, self.sequence)
+        limits = self._limit_steps(axis, length, count)
         if draw is None:
             boundaries = even_boundaries(length, count)
         elif self.sequence == "random":
@@ -171,15 +192,7 @@ class BaseFractionalPooling(keras.layers.Layer):
             boundaries = tensorflow_boundaries(draw, length, count)
         else:
             boundaries = pseudorandom_boundaries(draw, length, count)
-        limits = self._limit_steps(axis, length, count)
         return find_parts(boundaries, limits, self.overlapping)
-
-    def _draw(self, images, count):
-        numbers = count if self.sequence == "random" else 1
-        # In float32: half precision has too few values.
-        return keras.random.uniform(
-            (*images, numbers), dtype="float32", seed=self.seed_generator
-        )
 
     def _count(self, axis, length):
         """How many regions an axis gets; `None` where that is not known yet."""
@@ -202,7 +215,9 @@ class BaseFractionalPooling(keras.layers.Layer):
                 f"{most} regions, not for {count}"
                 if most > 0
                 else f"an axis of length {length} is shorter than a region",
-                *("pooling_ratio", "output_size", "pool_size"),
+                "pooling_ratio",
+                "output_size",
+                "pool_size",
             )
 
     def _limit_steps(self, axis, length, count) -> tuple[int, int]:
@@ -213,7 +228,9 @@ class BaseFractionalPooling(keras.layers.Layer):
             self._refuse(
                 "`output_size` needs an input of known size, where regions "
                 "differ in size",
-                *("output_size", "geometry", "overlapping"),
+                "output_size",
+                "geometry",
+                "overlapping",
             )
         ratio = self.ratios[axis]
         return math.floor(ratio), math.ceil(2 * ratio)  # of a single region

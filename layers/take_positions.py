@@ -31,13 +31,14 @@ def take_positions(
     total, taken = math.prod(lengths), math.prod(numbers)
     pixels = _number_pixels(positions, lengths)  # (samples, channels, taken)
     x = ops.reshape(x, (batch, total, channels))
+    take = _take_distinct_pixels if distinct else _take_pixels
     if pixels.shape[1] == 1:
-        x = _take_pixels(x, pixels[:, 0], distinct, fill)
+        x = take(x, pixels[:, 0], fill)
     else:  # each channel is an image of its own
         x = ops.reshape(ops.moveaxis(x, 2, 1), (batch * channels, total, 1))
         pixels = ops.broadcast_to(pixels, (batch, channels, taken))
         pixels = ops.reshape(pixels, (batch * channels, taken))
-        x = _take_pixels(x, pixels, distinct, fill)
+        x = take(x, pixels, fill)
         x = ops.moveaxis(ops.reshape(x, (batch, channels, taken)), 1, 2)
     return ops.reshape(x, (batch, *numbers, channels))
 
@@ -54,43 +55,48 @@ def _number_pixels(positions, lengths):
     return pixels
 
 
-def _take_pixels(x, pixels, distinct, fill):
+def _take_pixels(x, pixels, fill):
     """Takes `(1 or batch, taken)` of `(batch, total, channels)`.
 
     Samples are laid end to end, so that one gather of whole pixels serves all.
     """
     batch, total, channels = ops.shape(x)
-    taken = ops.shape(pixels)[1]
     index = pixels + total * ops.arange(batch, dtype="int32")[:, None]
+    x = ops.reshape(x, (batch * total, channels))
     if fill is not None:
         index = ops.where(pixels >= 0, index + 1, 0)
-    index = ops.reshape(index, (-1,))
+        front = ops.full((1, channels), fill, x.dtype)
+        x = ops.concatenate([front, x], axis=0)
+    x = ops.take(x, ops.reshape(index, (-1,)), axis=0)
+    return ops.reshape(x, (batch, ops.shape(pixels)[1], channels))
 
-    def take(x):
-        x = ops.reshape(x, (batch * total, channels))
-        x = x if fill is None else _put_in_front(x, fill)
-        return ops.reshape(ops.take(x, index, axis=0), (batch, taken, channels))
+
+def _take_distinct_pixels(x, pixels, fill):
+    """The same; going back, each pixel takes from where it went to."""
+    total = ops.shape(x)[1]
 
     @ops.custom_gradient
-    def take_distinct(x):
+    def take(x, pixels):  # JAX wants to see all tensors in the arguments
         def gradient(*args, upstream=None):
             if upstream is None:  # PyTorch names it, the others do not.
                 (upstream,) = args
-            front = 0 if fill is None else 1
-            number = ops.arange(1, batch * taken + 1, dtype="int32")
-            # Where each pixel went; 0, which adds nothing, where it was left.
-            origin = ops.scatter(
-                index[:, None], number, (front + batch * total,)
-            )[front:]
-            slopes = ops.reshape(upstream, (batch * taken, channels))
-            slopes = ops.take(_put_in_front(slopes, 0), origin, axis=0)
-            return ops.reshape(slopes, (batch, total, channels))
+            return _take_pixels(upstream, _invert(pixels, total), 0), None
 
-        return take(x), gradient
+        return _take_pixels(x, pixels, fill), gradient
 
-    return take_distinct(x) if distinct else take(x)
+    return take(x, pixels)
 
 
-def _put_in_front(pixels, value):
-    pixel = ops.full((1, ops.shape(pixels)[1]), value, pixels.dtype)
-    return ops.concatenate([pixel, pixels], axis=0)
+def _invert(pixels, total):
+    """Where each of `total` pixels is among those taken; -1 where it is not."""
+    samples, taken = ops.shape(pixels)
+    first = (total + 1) * ops.arange(samples, dtype="int32")[:, None]
+    index = first + pixels + 1  # the place in front is for those of -1
+    number = ops.arange(1, taken + 1, dtype="int32")
+    number = ops.broadcast_to(number, (samples, taken))
+    origin = ops.scatter(
+        ops.reshape(index, (-1, 1)),
+        ops.reshape(number, (-1,)),
+        (samples * (total + 1),),
+    )
+    return ops.reshape(origin, (samples, total + 1))[:, 1:] - 1

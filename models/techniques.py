@@ -98,7 +98,7 @@ class Techniques:
         kind = self.pooling or own
         if kind == "fractional" and strides == 1:
             kind = own
-        window = {"strides": strides, "padding": padding, "name": name}
+        window: Any = {"strides": strides, "padding": padding, "name": name}
         if kind == "max":
             return layers.MaxPooling2D(size, **window)(x)
         if kind == "average":

@@ -7,18 +7,21 @@ from dropzoo.layers import FractionalAveragePooling2D, FractionalMaxPooling2D
 from dropzoo.layers.fractional_average_pooling import pool_average
 from dropzoo.layers.fractional_regions import find_parts
 
-SHAPE = (2, 29, 26, 3)  # one for all: JAX compiles for every new shape
+SHAPE = (3, 11, 12, 4)  # JAX compiles each operation for every new shape
 
-every_kind = pytest.mark.parametrize(
-    "geometry,sequence,overlapping",
-    [
-        ("graham", "pseudorandom", True),
-        ("graham", "random", False),
-        ("torch", "pseudorandom", True),
-        ("tensorflow", "pseudorandom", True),
-        ("tensorflow", "random", False),
-    ],
-)
+# Geometry, sequence, overlapping, regions.
+KINDS = [
+    ("graham", "pseudorandom", True, "batch"),
+    ("graham", "random", False, "batch"),
+    ("tensorflow", "pseudorandom", True, "sample"),
+]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def make(kind, layer=FractionalAveragePooling2D, **options):
+    names = ("geometry", "sequence", "overlapping", "regions")
+    options = {**dict(zip(names, kind, strict=True)), "seed": 1, **options}
+    return layer(**options)
 
 
 def images(seed=0):
@@ -51,35 +54,21 @@ def average_by_hand(x, regions):
 
 
 @every_kind
-@pytest.mark.parametrize("regions", ["batch", "sample"])
-@pytest.mark.parametrize("ratio", [1.41, 1.9])
-def test_the_output_is_the_mean_of_each_region(
-    gradient, geometry, sequence, overlapping, regions, ratio
-):
-    layer = FractionalAveragePooling2D(
-        ratio,
-        geometry=geometry,
-        sequence=sequence,
-        overlapping=overlapping,
-        regions=regions,
-        seed=1,
-    )
+def test_the_output_is_the_mean_of_each_region(gradient, compiled, kind):
     x = images()
-    found = layer.find_regions(x.shape, is_random=True)
-    means, slopes = average_by_hand(x, found)
-    output = pool_average(ops.convert_to_tensor(x), found)
+    regions = make(kind).find_regions(x.shape, is_random=True)
+    means, slopes = average_by_hand(x, regions)
+    pool = compiled(lambda x: pool_average(x, regions))
     # Sums of at most 9 numbers, in float32.
+    output = pool(ops.convert_to_tensor(x))
     np.testing.assert_allclose(output, means, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        gradient(lambda x: pool_average(x, found), x), slopes, rtol=1e-5
-    )
+    np.testing.assert_allclose(gradient(pool, x), slopes, rtol=1e-5)
 
 
 @pytest.mark.parametrize("pseudorandom", [True, False])
 @pytest.mark.parametrize("overlapping", [True, False])
-@pytest.mark.parametrize("ratio", [1.41, 2.6])
 def test_agrees_with_tensorflow_over_the_regions_that_it_returns(
-    gradient, pseudorandom, overlapping, ratio
+    gradient, compiled, pseudorandom, overlapping
 ):
     import tensorflow as tf
 
@@ -87,7 +76,7 @@ def test_agrees_with_tensorflow_over_the_regions_that_it_returns(
     with tf.GradientTape() as tape:
         tape.watch(x)
         expected, *sequences = tf.nn.fractional_avg_pool(
-            x, [1, ratio, ratio, 1], pseudorandom, overlapping, seed=3
+            x, [1, 1.41, 1.41, 1], pseudorandom, overlapping, seed=3
         )
     expected_slopes = tape.gradient(expected, x)
 
@@ -99,87 +88,67 @@ def test_agrees_with_tensorflow_over_the_regions_that_it_returns(
         boundaries = ops.convert_to_tensor(boundaries)
         regions.append(find_parts(boundaries, limits, overlapping))
     x = ops.convert_to_tensor(x.numpy())
+    pool = compiled(lambda x: pool_average(x, regions))
     # The sum of a region is taken in another order, in float32.
-    output = pool_average(x, regions)
-    np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-6)
-    slopes = gradient(lambda x: pool_average(x, regions), x)
-    np.testing.assert_allclose(slopes, expected_slopes, rtol=1e-5)
+    np.testing.assert_allclose(pool(x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient(pool, x), expected_slopes, rtol=1e-5)
 
 
 @every_kind
-def test_regions_are_those_of_max_pooling(geometry, sequence, overlapping):
-    options = dict(
-        geometry=geometry, sequence=sequence, overlapping=overlapping, seed=1
-    )
-    average = FractionalAveragePooling2D(**options)
-    maximum = FractionalMaxPooling2D(**options)
-    for one, other in zip(
-        average.find_regions(SHAPE, is_random=True),
-        maximum.find_regions(SHAPE, is_random=True),
-        strict=True,
-    ):
+def test_regions_are_those_of_max_pooling(kind):
+    average = make(kind).find_regions(SHAPE, is_random=True)
+    maximum = make(kind, FractionalMaxPooling2D)
+    maximum = maximum.find_regions(SHAPE, is_random=True)
+    for one, other in zip(average, maximum, strict=True):
         np.testing.assert_array_equal(one.starts, other.starts)
 
 
 def test_a_ratio_of_two_is_ordinary_average_pooling():
-    x = images()[:, :28]
+    x = images()[:, :10]
     layer = FractionalAveragePooling2D(2)
     ordinary = keras.layers.AveragePooling2D(2)
-    np.testing.assert_array_equal(layer(x, training=True), ordinary(x))
+    # XLA adds in another order for each size of window and stride.
+    np.testing.assert_allclose(
+        layer(x, training=True), ordinary(x), rtol=1e-6, atol=1e-7
+    )
 
 
 @every_kind
-def test_constant_maps_stay_as_they_are(geometry, sequence, overlapping):
+def test_constant_maps_stay_as_they_are(kind):
     """Edges count only what is inside the map."""
-    layer = FractionalAveragePooling2D(
-        geometry=geometry, sequence=sequence, overlapping=overlapping, seed=1
-    )
-    output = layer(np.full(SHAPE, 3, "float32"), training=True)
-    np.testing.assert_allclose(output, np.full((2, 20, 18, 3), 3), rtol=1e-6)
+    output = make(kind)(np.full(SHAPE, 3, "float32"), training=True)
+    np.testing.assert_allclose(output, np.full((3, 7, 8, 4), 3), rtol=1e-6)
 
 
 @every_kind
-def test_nan_and_inf_stay_in_their_regions(geometry, sequence, overlapping):
-    layer = FractionalAveragePooling2D(
-        geometry=geometry, sequence=sequence, overlapping=overlapping, seed=1
-    )
+def test_nan_and_inf_stay_in_their_regions(compiled, kind):
     x = images()
-    x[0, 5, 5], x[1, 28, 25] = np.nan, np.inf
-    found = layer.find_regions(x.shape, is_random=True)
-    means, _ = average_by_hand(x, found)
-    output = pool_average(ops.convert_to_tensor(x), found)
+    x[0, 5, 5], x[1, 10, 11] = np.nan, np.inf
+    regions = make(kind).find_regions(x.shape, is_random=True)
+    means, _ = average_by_hand(x, regions)
+    pool = compiled(lambda x: pool_average(x, regions))
+    output = pool(ops.convert_to_tensor(x))
     np.testing.assert_allclose(output, means, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("overlapping", [True, False])
-def test_height_and_width_may_be_unknown(overlapping):
-    inputs = keras.Input((None, None, 3))
-    layer = FractionalAveragePooling2D(
-        geometry="tensorflow", overlapping=overlapping
-    )
+def test_height_and_width_may_be_unknown():
+    inputs = keras.Input((None, None, 4))
+    layer = FractionalAveragePooling2D(geometry="tensorflow")
     model = keras.Model(inputs, layer(inputs))
-    for height, width in ((2, 3), (24, 17)):
-        x = images()[:, :height, :width]
-        np.testing.assert_allclose(
-            model.predict_on_batch(x),
-            ops.convert_to_numpy(layer(x)),
-            rtol=1e-5,
-            atol=1e-6,
-        )
+    x = images()
+    np.testing.assert_allclose(
+        model.predict_on_batch(x),
+        ops.convert_to_numpy(layer(x)),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("geometry", ["graham", "tensorflow"])
-def test_half_precision_is_near_to_single(dtype, geometry, to_numpy):
+def test_half_precision_is_near_to_single(dtype, to_numpy):
     x = images()
-    single, half = (
-        to_numpy(
-            FractionalAveragePooling2D(geometry=geometry, seed=1, dtype=each)(
-                x, training=True
-            )
-        )
-        for each in ("float32", dtype)
-    )
+    single = to_numpy(make(KINDS[2])(x, training=True))
+    half = to_numpy(make(KINDS[2], dtype=dtype)(x, training=True))
     # A handful of roundings to 11 and 8 bits, of numbers up to 4.
     error = 8 * 4 * {"float16": 2**-11, "bfloat16": 2**-8}[dtype]
     assert np.abs(half.astype("float32") - single).max() < error

@@ -8,6 +8,11 @@ FEATURES = 3
 HALF = ["mixed_float16", "mixed_bfloat16"]
 # Of `jit_compile`: what makes a graph and is quick. JAX has none without.
 GRAPH = keras.backend.backend() == "jax"
+# PyTorch's compiler takes minutes, and calls the layer as eager code does.
+JIT = keras.backend.backend() != "torch"
+with_and_without_jit = pytest.mark.parametrize(
+    "jit_compile", [True, False] if JIT else [False]
+)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -16,7 +21,7 @@ class CountCalls(keras.layers.Layer):
 
     def build(self, input_shape):
         self.count = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, name="count"
+            shape=(), initializer="zeros", trainable=False, autocast=False
         )
 
     def call(self, inputs):
@@ -133,9 +138,9 @@ def compiled_model(model, **options):
 @pytest.mark.parametrize(
     ("policy", "jit_compile"),
     [
-        ("float32", True),
+        ("float32", JIT),
         ("float32", False),
-        ("mixed_float16", True),
+        ("mixed_float16", JIT),
         ("mixed_float16", False),
         ("mixed_bfloat16", GRAPH),
     ],
@@ -148,7 +153,7 @@ def test_a_skipped_branch_keeps_all_its_state(policy, jit_compile):
     check_that_steps_skip_exactly(model)
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@with_and_without_jit
 def test_a_functional_branch_is_skipped_after_reloading(jit_compile, tmp_path):
     model = model_of(functional_branch())
     model.save(tmp_path / "model.keras")
@@ -177,7 +182,7 @@ def test_weights_load_into_the_same_structure(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scale", "jit_compile"), [("training", True), ("inference", GRAPH)]
+    ("scale", "jit_compile"), [("training", JIT), ("inference", GRAPH)]
 )
 def test_the_branch_runs_as_often_as_it_is_kept(scale, jit_compile):
     steps, keep = 400, 0.7
@@ -263,8 +268,9 @@ def test_frozen_weights_are_not_rounded_to_half(policy):
     compiled_model(model, jit_compile=GRAPH)
     count = branch.layers[3].count
     x, y = data()
-    while float(count.numpy()) < 2:
+    for _ in range(12):
         model.train_on_batch(x, y)
+    assert float(count.numpy()) > 1
     np.testing.assert_array_equal(kernel.numpy(), before)
     # Frozen: the statistics stay, while random streams go on.
     np.testing.assert_array_equal(branch.layers[1].moving_mean.numpy(), 0)
@@ -291,7 +297,7 @@ def test_a_branch_of_another_policy_computes_in_its_own(policy):
     assert kinds == {policy.removeprefix("mixed_")}
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@with_and_without_jit
 def test_losses_in_the_branch_count_where_it_is_computed(jit_compile):
     branch = keras.Sequential(
         [
@@ -330,7 +336,7 @@ def test_a_block_within_the_branch_of_another_is_skipped_with_it():
     )
     outer_count, inner_count = CountCalls(), inner.branch.layers[3]
     branch = keras.Sequential([inner, outer_count])
-    model = compiled_model(model_of(branch, seed=11), jit_compile=True)
+    model = compiled_model(model_of(branch, seed=11), jit_compile=JIT)
     x, y = data()
     seen = set()
     for _ in range(24):
