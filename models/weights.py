@@ -8,7 +8,6 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +46,7 @@ class LoadReport:
     sha256: str
     loaded: tuple[str, ...]
     left_random: tuple[str, ...]
-    adapted: Mapping[str, int] = MappingProxyType({})
+    adapted: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def sentence(self) -> str:
         """What happened, for a person."""
