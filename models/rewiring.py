@@ -6,6 +6,7 @@ and `trainable` flags are copied. What changes stands in `Edits`, by the
 identity of what the original has.
 """
 
+import inspect
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,7 +159,7 @@ class _Rewiring:
         if id(operation) in self.edits.removed:
             return fill(call.input_tensors[0])
         args = keras.tree.map_structure(fill, call.arguments.args)
-        kwargs = keras.tree.map_structure(fill, call.arguments.kwargs)
+        kwargs = keras.tree.map_structure(fill, _keywords(call))
         if id(operation) in self.edits.inlined:
             return self._inline(operation, *args)
         return self._copy(operation)(*args, **kwargs)
@@ -259,6 +260,20 @@ class _Rewiring:
 def _copy_input(tensor: Any) -> Any:
     layer = tensor._keras_history.operation
     return keras.layers.InputLayer(**layer.get_config()).output
+
+
+def _keywords(call: Any) -> dict[str, Any]:
+    """Keywords of a call, but for `training` where it is the layer's default.
+
+    Keras records it, and the layer may become one of another default.
+    """
+    parameters = inspect.signature(call.operation.call).parameters
+    default = getattr(parameters.get("training"), "default", None)
+    return {
+        name: value
+        for name, value in call.arguments.kwargs.items()
+        if name != "training" or value is not default
+    }
 
 
 def _ends(model: keras.Model) -> tuple[Any, Any]:

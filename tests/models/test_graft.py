@@ -105,7 +105,7 @@ def options(request):
 def test_inference_is_equal_to_the_bit(model, options):
     grafted = graft(model, **options)
     assert_same_bits(model, grafted, photos(), training=False)
-    assert_same_bits(model, grafted, photos(0), training=False)
+    assert_same_bits(model, grafted, photos(1), training=False)
 
 
 def test_training_is_another(model, options):
@@ -635,8 +635,8 @@ def test_mixed_precision_stays_mixed(policy, skip):
     assert grafted.get_layer("block2_add").compute_dtype == policy[6:]
     assert grafted.get_layer("block2_add").output.dtype == policy[6:]
     assert_same_bits(model, grafted, photos(), training=False)
-    assert np.isfinite(grafted(photos(), training=True)).all()
     assert_same_bits(model, ungraft(grafted), photos(), training=False)
+    assert np.isfinite(grafted(photos(), training=True)).all()
 
 
 def test_additions_as_operations_stay_in_their_type():
