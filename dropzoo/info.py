@@ -101,7 +101,12 @@ def _facts(spec: ModelSpec) -> list[tuple[str, str]]:
         ("parameters", f"{spec.parameters:,} with {spec.num_classes} classes"),
         ("input", f"{side} x {side} {colours}, raw values in [0, 255]"),
         ("normalisation", f"(x - {normalise.mean}) / {normalise.scale}"),
+        ("levels", ", ".join(spec.levels)),
         ("crop", f"{normalise.crop:.1%} of the shorter side, centred"),
+        *(
+            ("takes no", f"{option}, because {reason}")
+            for option, reason in spec.lacks.items()
+        ),
         ("paper", spec.reference),
         ("weights", ", ".join(w.tag for w in spec.weights) or "none"),
     ]

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from dropzoo.models import (
     alexnet,
+    densenet_cifar,
     efficientnet_lite,
+    fractional_networks,
     googlenet,
     lenet,
     mobilenet_v2,
     nin,
+    resnet_cifar,
     vgg,
+    wide_resnet,
     zeiler_fergus,
 )
 from dropzoo.models.spec import ModelSpec, Weights
@@ -27,12 +31,16 @@ if TYPE_CHECKING:
 
 FAMILIES = (
     alexnet,
+    densenet_cifar,
     efficientnet_lite,
+    fractional_networks,
     googlenet,
     lenet,
     mobilenet_v2,
     nin,
+    resnet_cifar,
     vgg,
+    wide_resnet,
     zeiler_fergus,
 )
 
@@ -123,8 +131,10 @@ def create_model(
             weights those of the published network). Another number than
             theirs leaves the classifier random, and says so. 0 builds none:
             the model then ends in pooled features.
-        input_shape: `(height, width, 3)`. Defaults to the network's own size
-            and channels.
+        input_shape: `(height, width, channels)`, with any number of channels.
+            Defaults to the network's own. The first convolution of weights
+            that were trained on RGB is summed over it for one channel, and
+            repeated and rescaled for others than three, which is said.
         include_preprocessing: Whether the model takes raw RGB in [0, 255] and
             normalises it inside. Otherwise the caller normalises.
         **overrides: What every network can be varied by, see
@@ -133,7 +143,7 @@ def create_model(
             network's builder, such as `dropout=0.2`.
 
     Returns: A functional `keras.Model` from images
-        `(batch, height, width, 3)`, uint8 or float, to logits
+        `(batch, height, width, channels)`, uint8 or float, to logits
         `(batch, num_classes)`.
 
     Raises:
@@ -141,12 +151,13 @@ def create_model(
             that do not fit.
         FileNotFoundError: The weights are not installed, or no such file.
     """
+    from dropzoo.models.input_channels import adapt_preprocessing
     from dropzoo.models.weight_sources import open_weights
     from dropzoo.models.weights import load_weights
 
     spec = model_info(name)
     record = find_weights(spec, weights)
-    _check_arguments(spec, num_classes, input_shape)
+    _check_arguments(num_classes, input_shape)
     _check_overrides(spec, overrides)
     varied = {x: overrides.pop(x) for x in TECHNIQUES if x in overrides}
     source = None if weights is None else open_weights(spec, record or weights)
@@ -156,13 +167,12 @@ def create_model(
     classes = classes_of_weights if num_classes is None else int(num_classes)
     size = input_shape or (spec.input_size, spec.input_size, spec.channels)
     _check_size(spec, size)
+    normalise = adapt_preprocessing((record or spec).preprocessing, size[2])
     model = spec.build(
         name=spec.name,
         num_classes=classes,
         input_shape=tuple(map(int, size)),
-        preprocessing=(
-            (record or spec).preprocessing if include_preprocessing else None
-        ),
+        preprocessing=normalise if include_preprocessing else None,
         techniques=Techniques(**varied),
         **{**spec.kwargs, **overrides},
     )
@@ -196,9 +206,7 @@ def find_weights(spec: ModelSpec, weights: str | Path | None) -> Weights | None:
     )
 
 
-def _check_arguments(
-    spec: ModelSpec, num_classes: Any, input_shape: Any
-) -> None:
+def _check_arguments(num_classes: Any, input_shape: Any) -> None:
     if num_classes is not None and not _is_count(num_classes, at_least=0):
         raise ValueError(
             "create_model: `num_classes` must be None, 0 (no head) or a "
@@ -208,10 +216,10 @@ def _check_arguments(
         isinstance(input_shape, (tuple, list))
         and len(input_shape) == 3
         and all(_is_count(size, at_least=1) for size in input_shape)
-        and (input_shape[2] == 3 or spec.channels == 1)
     ):
         raise ValueError(
-            "create_model: `input_shape` must be (height, width, 3). "
+            "create_model: `input_shape` must be (height, width, channels), "
+            "positive whole numbers. "
             f"Received: input_shape={input_shape!r}"
         )
 

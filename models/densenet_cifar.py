@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropzoo.models.heads import classifier
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques, check_rate
 
 NUM_STAGES = 3
@@ -184,6 +184,7 @@ def _spec(name: str, parameters: int, **kwargs: Any) -> ModelSpec:
         build=build,
         kwargs=kwargs,
         input_size=32,
+        levels=LEVELS[:2],
         smallest_size=SMALLEST_SIZE,
         parameters=parameters,
         preprocessing=CIFAR10,

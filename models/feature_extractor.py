@@ -60,7 +60,8 @@ def feature_extractor(
     names = _names(levels, known, model)
     by_address = {place.address: place for place in layer_places(model)}
     places = [_find(name, known, by_address, model) for name in names]
-    tensors = outer_tensors(model, [(at.route, at.tensor) for at in places])
+    routed = [(place.route or (), place.tensor) for place in places]
+    tensors = outer_tensors(model, routed)
     is_sequential = isinstance(model, keras.Sequential)
     return keras.Model(
         model.inputs[0] if is_sequential else model.input,

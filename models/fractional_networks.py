@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dropzoo.models.heads import classifier
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques, check_rate
 
 LEAKINESS = 1 / 3  # slope below 0 of what the author calls very leaky
@@ -211,7 +211,7 @@ def _spec(name: str, parameters: int, **fields: Any) -> ModelSpec:
     )
 
 
-CIFAR = {"input_size": 94, "preprocessing": CIFAR10}
+CIFAR = {"input_size": 94, "levels": LEVELS, "preprocessing": CIFAR10}
 
 SPECS = (
     _spec(

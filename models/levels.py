@@ -20,9 +20,10 @@ def levels(model: "keras.Model") -> dict[str, str]:
     Returns: `{"stride_2": layer, "stride_4": ...}`, the finest first: the last
         layer or operation, in the order of the model, whose map is that many
         times smaller than the input, or than the first map of a known height
-        where the input may have any. Pooling over the whole map, as in
-        squeeze-and-excitation and before a classifier, makes no level. Empty
-        where the input is not one image, or all heights are unknown.
+        where the input may have any. Padding belongs to what reads it, and
+        pooling over the whole map, as in squeeze-and-excitation and before a
+        classifier, makes no level. Empty where the input is not one image, or
+        all heights are unknown.
     """
     return {name: at.address for name, at in level_places(model).items()}
 
@@ -33,6 +34,9 @@ def level_places(model: "keras.Model") -> dict[str, Place]:
     Args:
         model: As `levels` takes it.
     """
+    import keras
+
+    padding = keras.layers.ZeroPadding2D
     if not isinstance(getattr(model, "input_shape", None), tuple):
         return {}  # several inputs, or not built
     maps = [
@@ -47,7 +51,7 @@ def level_places(model: "keras.Model") -> dict[str, Place]:
     for place, rows in _on_the_way(maps):
         # Odd sizes round up: 15 of 240 is stride 16, 8 of 240 stride 32.
         stride = 2 ** round(math.log2(height / rows))
-        if stride > 1:
+        if stride > 1 and not isinstance(place.operation, padding):
             found[stride] = place
     return {f"stride_{stride}": found[stride] for stride in sorted(found)}
 

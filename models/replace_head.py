@@ -185,7 +185,7 @@ def _check_arguments(
             f"{', '.join(map(repr, get_args(HeadPooling)))}. "
             f"Received: pooling={pooling!r}"
         )
-    if not (isinstance(dropout, Real) and 0 <= dropout < 1):
+    if not (isinstance(dropout, Real) and 0 <= float(dropout) < 1):
         raise ValueError(
             "replace_head: `dropout` must be in [0, 1). "
             f"Received: dropout={dropout!r}"

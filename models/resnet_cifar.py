@@ -23,7 +23,7 @@ from dropzoo.models.residual_blocks import (
     normalize,
     residual_blocks,
 )
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques
 
 FILTERS = (16, 32, 64)
@@ -136,6 +136,7 @@ def _spec(depth: int, parameters: int) -> ModelSpec:
         build=build,
         kwargs={"depth": depth},
         input_size=32,
+        levels=LEVELS[:2],
         parameters=parameters,
         preprocessing=CIFAR10,
         lacks=LACKS,

@@ -31,6 +31,9 @@ class Preprocessing:
     crop: float = 0.875
 
 
+# Levels of resolution, as `dropzoo.models.feature_extractor` names them.
+LEVELS = tuple(f"stride_{2**power}" for power in range(1, 8))
+
 # Mean and standard deviation over the training images of each.
 IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 CIFAR10 = Preprocessing((125.3, 123.0, 113.9), (63.0, 62.1, 66.7), crop=1.0)
@@ -115,6 +118,8 @@ class ModelSpec:
         channels: Of the published network's input.
         smallest_size: Side of the smallest input that the network can be
             built for, in pixels.
+        levels: Levels of resolution at the size of the published network, the
+            finest first.
         flattened: Names of dense layers that take a flattened map, each with
             the channels of that map. PyTorch puts them first, Keras last.
         reference: The paper.
@@ -133,4 +138,5 @@ class ModelSpec:
     num_classes: int = 1000
     channels: int = 3
     smallest_size: int = 1
+    levels: tuple[str, ...] = LEVELS[:5]
     flattened: Mapping[str, int] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from dropzoo.models.residual_blocks import (
     normalize,
     residual_blocks,
 )
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques, check_rate
 
 FILTERS = (16, 32, 64)  # of each stage, times the width
@@ -140,6 +140,7 @@ def _spec(depth: int, width: int, parameters: int) -> ModelSpec:
         build=build,
         kwargs={"depth": depth, "width": width},
         input_size=32,
+        levels=LEVELS[:2],
         parameters=parameters,
         preprocessing=CIFAR10,
         lacks=LACKS,

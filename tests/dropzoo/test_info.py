@@ -16,6 +16,8 @@ def test_text_states_what_a_user_chooses_by(capsys):
         f"{spec.parameters:,}",
         f"{spec.input_size} x {spec.input_size}",
         spec.reference,
+        ", ".join(spec.levels),
+        f"takes no      pooling, because {spec.lacks['pooling']}\n",
         weights.licence,
         weights.sha256,
         weights.origin,

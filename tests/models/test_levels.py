@@ -37,6 +37,15 @@ def test_odd_sizes_round_to_the_nearest_level():
     }
 
 
+def test_padding_belongs_to_the_convolution_that_reads_it():
+    x = keras.Input((16, 16, 3))
+    y = layers.Conv2D(2, 3, 2, padding="same", name="fine")(x)
+    y = layers.ZeroPadding2D(1, name="pad")(y)
+    y = layers.Conv2D(2, 3, 2, name="coarse")(y)
+    found = levels(keras.Model(x, y))
+    assert found == {"stride_2": "fine", "stride_4": "coarse"}
+
+
 def test_a_saved_model_has_the_levels_of_the_network_in_it(tmp_path):
     raw_input_model(pyramid()).save(tmp_path / "model.keras")
     saved = keras.saving.load_model(tmp_path / "model.keras")
