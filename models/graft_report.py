@@ -30,6 +30,7 @@ from dropzoo.models.residual_additions import (
 )
 
 SETTLED = ("max", "average", "0")  # settings at which nothing is drawn
+INFERENCE = "which changes inference too"
 
 
 @dataclass(frozen=True)
@@ -217,8 +218,12 @@ def _changes(
     for layer, entry in stochastic:
         old = there.get(layer.name)
         before = "nothing" if old is None else _describe(old)
-        if before != _describe(layer):
-            yield replace(entry, before=before)
+        if before == _describe(layer):
+            continue
+        remark = entry.remark
+        if entry.technique == "pooling":
+            remark = f"{INFERENCE}; {remark}" if remark else INFERENCE
+        yield replace(entry, before=before, remark=remark)
 
 
 def _describe(operation: Any) -> str:

@@ -6,6 +6,7 @@ from dropzoo import layers
 
 MEAN = "it is a weighted mean at inference, which no layer of Keras computes"
 UNEVEN = "its regions are of uneven size, and Keras pools even ones"
+PIECES = "it is a maximum over groups of channels, as no layer of Keras is"
 REASONS: dict[type, str] = {
     layers.StochasticPooling1D: MEAN,
     layers.StochasticPooling2D: MEAN,
@@ -14,7 +15,7 @@ REASONS: dict[type, str] = {
     layers.FractionalMaxPooling2D: UNEVEN,
     layers.FractionalMaxPooling3D: UNEVEN,
     layers.FractionalAveragePooling2D: UNEVEN,
-    layers.Maxout: "it is a maximum over groups of channels, as no layer of Keras is",
+    layers.Maxout: PIECES,
 }
 GAUSSIAN = "it averages its activation over random connections at inference"
 OTHERWISE = "its class is not Keras's own"

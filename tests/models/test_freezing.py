@@ -202,6 +202,42 @@ def test_a_compiled_model_trains_what_was_thawed_and_nothing_else(model):
                 assert same == (layer.name in frozen), layer.name
 
 
+def moments(model, part):
+    """Slots of the optimizer of variables with a part in their path."""
+    return {
+        x.name: keras.ops.convert_to_numpy(x)
+        for x in model.optimizer.variables
+        if part in x.name
+    }
+
+
+def test_a_model_loaded_in_the_middle_of_training_keeps_its_slots(
+    model, tmp_path
+):
+    outer = raw_input_model(model)
+    outer.compile(keras.optimizers.Adam(0.01), "mse")
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, size=(8, 16, 16, 3), dtype="uint8")
+    y = rng.normal(size=(8, 2))
+    outer.fit(x, y, batch_size=4, verbose=0)
+    outer.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    before = moments(loaded, "conv_8")
+    assert len(before) == 4 and all(x.any() for x in before.values())
+    freeze(loaded, "stride_4")
+    after = moments(loaded, "conv_8")
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value)
+    assert int(loaded.optimizer.iterations) == 2
+    assert moments(loaded, "conv_4") == {}
+    loaded.fit(x, y, batch_size=4, verbose=0)
+    small = loaded.get_layer("small")
+    np.testing.assert_array_equal(
+        small.get_layer("bn_4").moving_mean, model.get_layer("bn_4").moving_mean
+    )
+
+
 def test_a_compiled_model_that_cannot_be_compiled_again_stays_as_it_was(model):
     freeze(model, "bn_*")
     model.compile("sgd", loss=lambda y, z: keras.ops.mean((y - z) ** 2))

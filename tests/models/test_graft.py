@@ -1,6 +1,8 @@
 """Grafted networks: exact at inference, independent, and changed as asked."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ from dropzoo.layers import (
     StochasticResidual,
 )
 from dropzoo.models import graft, ungraft
+from dropzoo.models.feature_extractor import feature_extractor
 from dropzoo.models.portability import why_not_portable
 
 BLOCKS = ("block1_add", "block2_add", "block3_add")
@@ -142,6 +145,30 @@ def test_nothing_of_ours_is_left_after_ungrafting(model, options):
     assert why_not_portable(ungraft(graft(model, **options))) == {}
 
 
+def test_keras_alone_loads_what_was_ungrafted(model, tmp_path):
+    plain = ungraft(graft(model, **EVERYTHING, skip=True))
+    plain.save(tmp_path / "plain.keras")
+    np.save(tmp_path / "photos.npy", photos())
+    source = (
+        "import keras, numpy, sys\n"
+        "model = keras.saving.load_model('plain.keras')\n"
+        "logits = model(numpy.load('photos.npy'), training=False)\n"
+        "numpy.save('logits.npy', keras.ops.convert_to_numpy(logits))\n"
+        "print('dropzoo' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "False\n", run.stderr
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "logits.npy"),
+        np.asarray(model(photos(), training=False)),
+    )
+
+
 def snapshot(model):
     """All that can be seen of a model."""
     every = model._flatten_layers(include_self=False)
@@ -207,6 +234,35 @@ def test_sums_of_skipped_branches_are_within_reach(model):
             for x in (model, grafted)
         )
         assert_same_bits(one, other, photos(), training=False)
+
+
+def test_maps_at_each_level_are_within_reach(model, options):
+    left, right = map(feature_extractor, (model, graft(model, **options)))
+    maps, others = left(photos()), right(photos())
+    assert list(maps) == list(others) == ["stride_2", "stride_4"]
+    for name, expected in maps.items():
+        np.testing.assert_array_equal(others[name], expected)
+
+
+def class_activation_map(model, name):
+    """Grad-CAM of the first class at a layer, of a few photos."""
+    tensorflow = pytest.importorskip("tensorflow")
+    ends = [model.get_layer(name).output, model.output]
+    with tensorflow.GradientTape() as tape:
+        maps, logits = keras.Model(model.input, ends)(photos())
+        score = logits[:, 0]
+    slopes = np.mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
+    return np.maximum(np.sum(maps * slopes, axis=-1), 0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="reads its gradient tape"
+)
+def test_class_activation_maps_are_those_of_the_original(model, options):
+    expected = class_activation_map(model, "block3_add")
+    assert expected.any()
+    found = class_activation_map(graft(model, **options), "block3_add")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_depth_drops_grow_linearly_to_the_rate(model):

@@ -97,6 +97,19 @@ def test_with_the_original_it_lists_what_changed():
     assert graft_report(model, original=model).grafted == ()
 
 
+def test_swapped_pooling_is_said_to_change_inference():
+    model = build()
+    for pooling in ("average", "fractional"):
+        grafted = graft(model, pooling=pooling, dropout=0.1)
+        report = graft_report(grafted, original=model)
+        remarks = {x.technique: x.remark for x in report.grafted}
+        assert remarks == {
+            "pooling": "which changes inference too",
+            "dropout": "",
+        }
+    assert f"pooling {pooling} at pool, before: MaxPooling2D" in str(report)
+
+
 def test_new_layers_had_nothing_before():
     model = build()
     report = graft_report(graft(model, drop_block=0.1), original=model)
