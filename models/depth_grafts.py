@@ -10,7 +10,6 @@ from dropzoo.models.graft_request import Request, grafted_name
 from dropzoo.models.layer_copies import rerate
 from dropzoo.models.residual_additions import (
     ResidualAddition,
-    are_private,
     find_residual_additions,
 )
 from dropzoo.models.rewiring import Cut, Edits
@@ -109,14 +108,11 @@ def why_not_skipped(addition: ResidualAddition) -> str | None:
     if len(addition.branches) > 1:
         return f"{len(addition.branches)} branches meet in it"
     (branch,) = addition.branches
-    graph, call = addition.graph, addition.call
     shortcut = calls_between([addition.fork], [addition.shortcut])
     if set(shortcut) & set(branch.calls):
         return "shortcut and branch have layers in common"
-    if not are_private(graph, call, [shortcut]):
-        return "what its shortcut computes is read elsewhere too"
-    times = graph.times_called()
-    for each in (call, *shortcut, *branch.calls):
+    times = addition.graph.times_called()
+    for each in (addition.call, *shortcut, *branch.calls):
         if times[id(each.operation)] > 1:
             return f"its layer {each.operation.name!r} is called more than once"
     return None

@@ -7,9 +7,9 @@ tensor that all routes to the addition pass:
   the fork, counted along the lightest way and then along the heaviest: none
   for an identity, one or two for a projection. Where two are equally light,
   neither is a shortcut, and the addition is none.
-- The others are *branches*. What is computed in a branch is read in the
-  branches and by the addition alone; otherwise dropping a branch would be felt
-  elsewhere.
+- The others are *branches*. What is computed on the way of a branch or of the
+  shortcut is read on these ways and by the addition alone; otherwise dropping a
+  branch would be felt elsewhere, or the shortcut be no mere shortcut.
 
 Additions are `Add` layers, `x + y` on symbolic tensors, and the scaled sum of
 Keras's InceptionResNetV2. Adding a constant, a bias or a table of positions is
@@ -132,7 +132,8 @@ def _recognise(graph, call, inside) -> ResidualAddition | None:
         return None
     ends = [tensor for tensor in tensors if tensor is not shortcut]
     parts = [calls_between([fork], [end]) for end in ends]
-    if any(map(_is_position, parts)) or not are_private(graph, call, parts):
+    ways = [*parts, calls_between([fork], [shortcut])]
+    if any(map(_is_position, parts)) or not _are_private(graph, call, ways):
         return None
     inner = tuple(x for part in parts for c in part for x in inside[c])
     branches = tuple(
@@ -220,15 +221,9 @@ def _is_position(calls) -> bool:
     return all("Position" in name for name in names)
 
 
-def are_private(graph: Graph, addition: Any, parts: list[list[Any]]) -> bool:
-    """Whether what some parts compute is read in them and by an addition alone.
-
-    Args:
-        graph: The graph.
-        addition: The call that adds.
-        parts: Lists of calls.
-    """
-    inside = {addition, *(call for part in parts for call in part)}
+def _are_private(graph, addition, ways) -> bool:
+    """Whether what some calls compute is read by them and an addition alone."""
+    inside = {addition, *(call for way in ways for call in way)}
     return all(
         inside.issuperset(graph.readers(tensor)) and not graph.is_output(tensor)
         for call in inside - {addition}

@@ -159,6 +159,16 @@ def test_a_branch_that_is_an_output_is_none(x):
     assert names(x, [layers.Add()([x, dense(inside)]), inside]) == []
 
 
+def test_a_projection_that_is_read_elsewhere_is_no_shortcut(x):
+    """As in cells of NASNet, where one projection meets several layers."""
+    projection = dense(x)
+    branches = [dense(dense(x)) for _ in range(2)]
+    totals = [layers.Add()([projection, branch]) for branch in branches]
+    assert names(x, totals) == []
+    assert len(names(x, totals[0])) == 1
+    assert names(x, [totals[0], projection]) == []
+
+
 def test_what_other_models_read_does_not_count(x):
     inside = dense(x)
     model = keras.Model(x, layers.Add()([x, dense(inside)]))
