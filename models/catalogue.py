@@ -2,7 +2,6 @@
 
 import difflib
 import fnmatch
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -23,6 +22,7 @@ from dropzoo.models import (
     wide_resnet,
     zeiler_fergus,
 )
+from dropzoo.models.option_matrix import options
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.techniques import TECHNIQUES, Techniques
 
@@ -239,10 +239,7 @@ def _is_count(value: Any, at_least: int) -> bool:
 
 
 def _check_overrides(spec: ModelSpec, overrides: Mapping[str, Any]) -> None:
-    fixed = {"name", "num_classes", "input_shape", "preprocessing"}
-    fixed |= {"techniques", *spec.lacks}
-    own = inspect.signature(spec.build).parameters
-    free = [x for x in (*own, *TECHNIQUES) if x not in fixed]
+    free = options(spec)
     for name in overrides:
         if name in spec.lacks:
             raise ValueError(
