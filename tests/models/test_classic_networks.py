@@ -108,6 +108,13 @@ def test_parameters_are_those_of_the_published_network(name):
     assert model.output_shape == (None, spec.num_classes)
 
 
+def test_the_stochastic_network_has_the_weights_of_its_description():
+    """Three times 64 filters of 5x5, and 4x4 positions that are read."""
+    convolutions = 64 * (25 * 3 + 1) + 2 * 64 * (25 * 64 + 1)
+    expected = convolutions + 10 * (4 * 4 * 64 + 1)
+    assert SPECS["stochastic_pooling_cnn"].parameters == expected
+
+
 @pytest.mark.parametrize(
     ("name", "positions"), [("alexnet", 6 * 6), ("vgg11", 7 * 7)]
 )
