@@ -179,11 +179,15 @@ def has_graph(layer: Any) -> bool:
     return functional is not None and type(layer).call is functional.call
 
 
-def functional_class(kind: type) -> type | None:
+def functional_class(kind: type) -> Any:
     """Keras's class of functional models, where a class derives from it.
+
+    Keras does not export it.
 
     Args:
         kind: Any class.
+
+    Returns: The class, or `None`.
     """
     return next(
         (base for base in kind.__mro__ if keras.Function in base.__bases__),

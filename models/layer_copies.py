@@ -60,18 +60,18 @@ def rerate(layer: keras.Layer, rate: float, seed: int | None) -> keras.Layer:
     return type(layer).from_config(config)
 
 
-def convert(layer: keras.Layer, kind: type, **options: Any) -> keras.Layer:
+def convert(layer: keras.Layer, kind: Any, **options: Any) -> keras.Layer:
     """A layer of another class, with those arguments that both have.
 
     Args:
         layer: A layer.
-        kind: The other class.
+        kind: The other class, of a layer.
         **options: Further arguments, and others in place of the layer's.
 
     Returns: A new layer, not built.
     """
     accepted = {"name", "trainable", "dtype"}
-    accepted |= set(inspect.signature(kind.__init__).parameters)
+    accepted |= set(inspect.signature(kind).parameters)
     config = layer.get_config()
     config = {name: config[name] for name in config if name in accepted}
     return kind.from_config({**config, **options})

@@ -111,7 +111,7 @@ def coarse_calls(
             for call in graph.calls
             if is_map(call.outputs[0]) and _activates(call.operation)
         ]
-    sizes = {side(call.outputs[0]) for _, call in calls} - {1, None}
+    sizes = {side(call.outputs[0]) or 1 for _, call in calls} - {1}
     coarsest = sorted(sizes)[:LEVELS]
     return [x for x in calls if side(x[1].outputs[0]) in coarsest]
 

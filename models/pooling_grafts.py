@@ -140,8 +140,12 @@ def _to_fractions(layer, shapes, options, request) -> keras.Layer:
 def _from_fractions(layer, kind, shapes, options, request) -> keras.Layer:
     """Windows at whole strides in place of fractions, of the same output."""
     before, after = (spatial_axes(x, layer.layout) for x in shapes)
-    if None not in (*before, *after):
-        pairs = zip(before, after, strict=True)
+    pairs = [
+        (long, short)
+        for long, short in zip(before, after, strict=True)
+        if long and short
+    ]
+    if len(pairs) == len(before):
         options["strides"] = tuple(
             max(round(long / short), 1) for long, short in pairs
         )

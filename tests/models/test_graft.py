@@ -100,6 +100,10 @@ TECHNIQUES = [
 ]
 
 
+# Compiling takes seconds, so that these stand for all techniques.
+ALL_AT_ONCE = TECHNIQUES[-2:]
+
+
 @pytest.fixture(params=TECHNIQUES, ids=lambda options: "+".join(options))
 def options(request):
     return request.param
@@ -185,6 +189,7 @@ def snapshot(model):
     }
 
 
+@pytest.mark.parametrize("options", ALL_AT_ONCE, ids=["masked", "skipped"])
 def test_the_original_stays_as_it_is(model, options):
     model.get_layer("block1_conv1").trainable = False
     model.compile("adam", "mse")
@@ -706,6 +711,9 @@ def test_additions_as_operations_stay_in_their_type():
         assert_same_bits(model, grafted, data, training=False)
 
 
+@pytest.mark.parametrize(
+    "options", [*ALL_AT_ONCE, {"dropconnect": (0.2, "*conv*")}]
+)
 def test_a_grafted_model_trains(model, options):
     grafted = graft(model, **options)
     grafted.compile("sgd", "mse")
