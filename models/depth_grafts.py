@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from dropzoo.layers import StochasticDepth, linear_decay
+from dropzoo.models.edits import Cut, Edits
 from dropzoo.models.functional_graph import calls_between
 from dropzoo.models.graft_request import Request, grafted_name
 from dropzoo.models.layer_copies import rerate
@@ -12,7 +13,6 @@ from dropzoo.models.residual_additions import (
     ResidualAddition,
     find_residual_additions,
 )
-from dropzoo.models.rewiring import Cut, Edits
 from dropzoo.models.seeds import layer_seed
 
 

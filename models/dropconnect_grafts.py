@@ -6,10 +6,10 @@ from typing import Any
 import keras
 
 from dropzoo.layers import DropConnect, DropConnectConv2D, DropConnectDense
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import Graph
 from dropzoo.models.graft_request import Request
 from dropzoo.models.layer_copies import convert, copy_operation, rerate
-from dropzoo.models.rewiring import Edits
 
 DROPS_CONNECTIONS = (DropConnect, DropConnectConv2D, DropConnectDense)
 OWN_KINDS = {

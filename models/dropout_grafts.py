@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from dropzoo.models.depth_drops import is_depth_drop
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import Graph, calls_between, has_graph
 from dropzoo.models.graft_request import Request, grafted_name
 from dropzoo.models.layer_copies import rerate
 from dropzoo.models.residual_additions import weighted_layers
-from dropzoo.models.rewiring import Edits
 
 REORDERING = (keras.layers.Flatten, keras.layers.Reshape)
 

@@ -5,6 +5,7 @@ import keras
 from dropzoo.models.depth_grafts import plan_stochastic_depth
 from dropzoo.models.dropconnect_grafts import plan_dropconnect
 from dropzoo.models.dropout_grafts import plan_dropout
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import (
     check_has_graph,
     graphs,
@@ -19,7 +20,7 @@ from dropzoo.models.graft_request import (
 )
 from dropzoo.models.map_drop_grafts import plan_map_drop
 from dropzoo.models.pooling_grafts import POOLINGS, plan_pooling
-from dropzoo.models.rewiring import Edits, rewire
+from dropzoo.models.rewiring import rewire
 from dropzoo.models.stripping import training_edits
 
 Rate = float | tuple[float, Where]

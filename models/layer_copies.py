@@ -1,6 +1,7 @@
 """Makes layers again from their configs, as they are or with changes."""
 
 import inspect
+import tempfile
 from typing import Any
 
 import keras
@@ -20,6 +21,8 @@ def copy_operation(operation: Any) -> Any:
     """
     try:
         copy = type(operation).from_config(operation.get_config())
+        if hasattr(operation, "save_assets"):
+            _copy_assets(operation, copy)
     except Exception as error:  # A user's class may raise anything.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
@@ -30,6 +33,13 @@ def copy_operation(operation: Any) -> Any:
         ) from error
     copy.name = operation.name  # which a config may lack
     return copy
+
+
+def _copy_assets(layer: Any, copy: Any) -> None:
+    """Copies what is neither argument nor weight, such as a vocabulary."""
+    with tempfile.TemporaryDirectory() as folder:
+        layer.save_assets(folder)
+        copy.load_assets(folder)
 
 
 def rerate(layer: keras.Layer, rate: float, seed: int | None) -> keras.Layer:

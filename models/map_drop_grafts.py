@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from dropzoo.layers import DropBlock2D, MaxDrop
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import Graph
 from dropzoo.models.graft_request import Request, grafted_name
 from dropzoo.models.layer_copies import rerate
@@ -13,7 +14,6 @@ from dropzoo.models.residual_additions import (
     ResidualAddition,
     find_residual_additions,
 )
-from dropzoo.models.rewiring import Edits
 
 MAP_DROPS = {"drop_block": DropBlock2D, "max_drop": MaxDrop}
 ACTIVATIONS = (

@@ -5,10 +5,10 @@ from typing import Any
 import keras
 
 from dropzoo import layers
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import Graph
 from dropzoo.models.graft_request import Request
 from dropzoo.models.layer_copies import convert
-from dropzoo.models.rewiring import Edits
 from dropzoo.models.seeds import layer_seed
 
 # By rank. Averages are pooled by fractions in two dimensions alone.

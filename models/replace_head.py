@@ -8,11 +8,12 @@ from typing import Any, Literal, get_args
 import keras
 
 from dropzoo.models.classifier_search import Features, find_features
+from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import has_graph
 from dropzoo.models.heads import HEAD
 from dropzoo.models.inner_tensors import outer_tensors
 from dropzoo.models.layer_places import layer_places
-from dropzoo.models.rewiring import Edits, rewire
+from dropzoo.models.rewiring import rewire
 from dropzoo.models.seeds import layer_seed
 
 logger = logging.getLogger("dropzoo")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from dropzoo.models.rewiring import Edits
+    from dropzoo.models.edits import Edits
 
 
 def strip_training_layers(model: "keras.Model") -> "keras.Model":
@@ -43,8 +43,8 @@ def training_edits(model: "keras.Model") -> "Edits":
         model: A functional or Sequential model.
     """
     from dropzoo.layers import StochasticResidual
+    from dropzoo.models.edits import Edits
     from dropzoo.models.functional_graph import graphs
-    from dropzoo.models.rewiring import Edits
 
     edits = Edits()
     for graph in graphs(model):

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from dropzoo.layers import StochasticResidual
-from dropzoo.models.rewiring import Edits, rewire
+from dropzoo.models.edits import Edits
+from dropzoo.models.rewiring import rewire
 
 
 def set_random_weights(model):
@@ -165,6 +166,36 @@ def test_types_of_numbers_are_copied():
     assert copy.get_layer("half").dtype_policy.name == "mixed_float16"
     data = np.arange(8, dtype="uint8").reshape(2, 4)
     assert_equal(model(data), copy(data))
+
+
+def adapted_normalization():
+    layer = layers.Normalization(name="adapted")
+    layer.adapt(3 + 2 * numbers(50, 4))
+    return layer, (4,), "float32", numbers(2, 4)
+
+
+def adapted_bins():
+    layer = layers.Discretization(num_bins=4, name="adapted")
+    layer.adapt(numbers(50, 4))
+    return layer, (4,), "float32", numbers(2, 4)
+
+
+def adapted_vocabulary():
+    layer = layers.IntegerLookup(output_mode="multi_hot", name="adapted")
+    layer.adapt(np.array([[3, 1, 7, 7]]))
+    return layer, (4,), "int64", np.array([[1, 7, 7, 2]])
+
+
+@pytest.mark.parametrize(
+    "build", [adapted_normalization, adapted_bins, adapted_vocabulary]
+)
+def test_what_a_layer_was_adapted_to_is_copied(build):
+    layer, size, dtype, data = build()
+    x = keras.Input(size, dtype=dtype)
+    model = keras.Model(x, layer(x))
+    copy = rewire(model, Edits())
+    assert_equal(model(data), copy(data))
+    assert copy.get_layer("adapted") is not layer
 
 
 class WithoutConfig(layers.Layer):
