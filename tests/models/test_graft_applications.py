@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 
-from dropzoo.layers import StochasticResidual
 from dropzoo.models import (
     create_model,
     graft,
@@ -73,7 +72,26 @@ SIDES = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
 def build(name):
     side = SIDES.get(name, 32)
     network = getattr(keras.applications, name)
-    return network(weights=None, input_shape=(side, side, 3), classes=3)
+    return disturb(
+        network(
+            weights=None,
+            input_shape=(side, side, 3),
+            classes=3,
+            classifier_activation=None,
+        )
+    )
+
+
+def disturb(model):
+    """Gives every channel its own scale, bias and statistics."""
+    rng = np.random.default_rng(0)
+    for layer in model._flatten_layers(include_self=False):
+        if not isinstance(layer, keras.layers.Normalization):
+            for variable in layer.weights:
+                if len(variable.shape) == 1:
+                    value = rng.uniform(0.5, 1.5, variable.shape)
+                    variable.assign(variable + value)
+    return model
 
 
 def photos(model):
@@ -85,14 +103,38 @@ def assert_exact(model, **options):
     grafted = graft(model, **options, seed=1)
     x = photos(model)
     expected = np.asarray(model(x, training=False))
+    assert np.isfinite(expected).all()
     np.testing.assert_array_equal(grafted(x, training=False), expected)
-    np.testing.assert_array_equal(ungraft(grafted)(x, training=False), expected)
     return grafted
 
 
-def dropconnect(report):
-    """A rate, and where to, in a network whose classifier is a convolution."""
-    return 0.1 if report.dense else (0.1, report.kernels[-1])
+def assert_comes_off(model, grafted):
+    x = photos(model)
+    np.testing.assert_array_equal(
+        ungraft(grafted)(x, training=False), model(x, training=False)
+    )
+
+
+def everything(report):
+    """All techniques that there is a place for, with their rates."""
+    where = () if report.dense else (report.kernels[-1],)
+    options = {
+        "dropconnect": (0.1, *where) if where else 0.1,
+        "dropout": 0.2,
+        "drop_block": 0.1,
+    }
+    if report.residual_additions:
+        options["stochastic_depth"] = 0.2
+    return options
+
+
+def depth_drops(model):
+    """Names of the additions before which branches are dropped."""
+    return tuple(
+        x.place
+        for x in graft_report(model).grafted
+        if x.technique == "stochastic_depth"
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -112,10 +154,14 @@ def test_every_network_of_keras_is_among_them():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_a_network_of_each_family_has_its_additions(name):
-    report = graft_report(build(name))
+def test_a_network_of_each_family_is_grafted_exactly(name):
+    model = build(name)
+    report = graft_report(model)
     assert len(report.residual_additions) == FAMILIES[name]
     assert report.outer_additions == ()
+    assert report.not_skipped == {}
+    grafted = assert_exact(model, **everything(report))
+    assert depth_drops(grafted) == report.residual_additions
 
 
 @pytest.mark.slow
@@ -124,37 +170,49 @@ def test_networks_of_keras_are_grafted_exactly(name):
     model = build(name)
     report = graft_report(model)
     assert len(report.residual_additions) == ADDITIONS[name]
-    everywhere = {
-        "dropconnect": dropconnect(report),
-        "dropout": 0.2,
-        "drop_block": 0.1,
-    }
-    if not ADDITIONS[name]:
-        assert_exact(model, **everywhere)
-        return
-    masked = assert_exact(model, stochastic_depth=0.2, **everywhere)
-    drops = [
-        x
-        for x in graft_report(masked).grafted
-        if x.technique == "stochastic_depth"
-    ]
-    assert len(drops) == ADDITIONS[name]
     assert report.not_skipped == {}
-    skipped = assert_exact(model, stochastic_depth=0.2, skip=True)
-    cut = [x for x in skipped.layers if isinstance(x, StochasticResidual)]
-    assert len(cut) == ADDITIONS[name]
+    masked = assert_exact(model, **everything(report))
+    assert depth_drops(masked) == report.residual_additions
+    assert_comes_off(model, masked)
+    if ADDITIONS[name]:
+        skipped = assert_exact(model, stochastic_depth=0.2, skip=True)
+        assert depth_drops(skipped) == report.residual_additions
+        assert_comes_off(model, skipped)
+
+
+# Blocks that keep the shape, and those of the first with a projection.
+OURS = {
+    "densenet_bc40": 0,
+    "efficientnet_lite0": 9,
+    "mobilenet_v2": 10,
+    "resnet20_cifar": 9,
+    "vgg11_cifar": 0,
+    "wrn16_8": 6,
+}
+
+
+def create(name):
+    spec = model_info(name)
+    side = max(min(spec.input_size, 64), spec.smallest_size)
+    return disturb(
+        create_model(
+            name, num_classes=3, input_shape=(side, side, spec.channels)
+        )
+    )
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_networks_of_ours_have_their_additions(name):
+    report = graft_report(create(name))
+    assert len(report.residual_additions) == OURS[name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
 def test_networks_of_the_catalogue_are_grafted_exactly(name):
-    spec = model_info(name)
-    side = max(min(spec.input_size, 64), spec.smallest_size)
-    model = create_model(
-        name, num_classes=3, input_shape=(side, side, spec.channels)
-    )
+    model = create(name)
     report = graft_report(model)
-    assert_exact(model, dropconnect=dropconnect(report), dropout=0.2)
+    assert_comes_off(model, assert_exact(model, **everything(report)))
     if report.residual_additions:
-        assert_exact(model, stochastic_depth=0.2)
+        assert report.not_skipped == {}
         assert_exact(model, stochastic_depth=0.2, skip=True)
