@@ -112,6 +112,8 @@ class ModelSpec:
         weights: Trained weights, the recommended first.
         source_names: Maps the name of one of our layers to the name of its
             module in a PyTorch state dict.
+        other_source_names: The same for state dicts of other projects that
+            hold the same network.
         lacks: Techniques that the network has no place for, each with the
             reason, to go on after "because".
         num_classes: Of the published network.
@@ -134,6 +136,7 @@ class ModelSpec:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[Weights, ...] = ()
     source_names: Callable[[str], str] | None = None
+    other_source_names: tuple[Callable[[str], str], ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     num_classes: int = 1000
     channels: int = 3

@@ -22,6 +22,7 @@ from dropzoo.models.weight_sources import (
     named_variables,
     open_weights,
 )
+from dropzoo.models.weights_file import NUMBERS
 
 if TYPE_CHECKING:
     import keras
@@ -150,6 +151,11 @@ def _check_values(
                 f"{tuple(variable.shape)}, but {source.origin} holds "
                 f"{tensors[name].shape}; weights of another size or another "
                 "number of classes need `num_classes` to match."
+            )
+        if tensors[name].dtype.kind not in NUMBERS:
+            raise ValueError(
+                f"create_model: {name} in {source.origin} must hold real "
+                f"numbers, but holds {tensors[name].dtype}; get the file again."
             )
         if not np.isfinite(tensors[name]).all():
             raise ValueError(

@@ -28,13 +28,15 @@ from dropzoo.models import (
     mobilenet_v2,
     model_info,
     nin,
+    resnet,
     resnet_cifar,
+    squeezenet,
     vgg,
     wide_resnet,
     zeiler_fergus,
 )
 from dropzoo.models.levels import levels
-from dropzoo.models.spec import ModelSpec
+from dropzoo.models.spec import ModelSpec, Weights
 
 HEAD_INPUTS = 1280  # channels of the pooled features of mobilenet_v2
 FAMILIES = (
@@ -46,7 +48,9 @@ FAMILIES = (
     lenet,
     mobilenet_v2,
     nin,
+    resnet,
     resnet_cifar,
+    squeezenet,
     vgg,
     wide_resnet,
     zeiler_fergus,
@@ -61,7 +65,9 @@ QUICK = {
     "mobilenet_v2",
     "nin_cifar",
     "notes_cnn",
+    "resnet18",
     "resnet20_cifar",
+    "squeezenet1_1",
     "stochastic_pooling_cnn",
     "vgg11_cifar",
     "wrn16_8",
@@ -75,6 +81,13 @@ PUBLISHED = {
     "vgg13": 133_047_848,
     "vgg16": 138_357_544,
     "vgg19": 143_667_240,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50_v1_5": 25_557_032,
+    "resnet101_v1_5": 44_549_160,
+    "resnet152_v1_5": 60_192_808,
+    "squeezenet1_0": 1_248_424,
+    "squeezenet1_1": 1_235_496,
     # Caffe's bvlc_googlenet without its auxiliary classifiers.
     "googlenet": 6_998_552,
     # LeCun et al. 1998, with all maps connected: 156 + 2,416 + 48,120 + 10,164
@@ -281,7 +294,12 @@ def test_patterns_choose_names():
 
 def test_networks_with_and_without_weights_are_told_apart():
     trained = list_models(pretrained=True)
-    assert trained == [
+    packaged = [
+        name
+        for name in trained
+        if isinstance(model_info(name).weights[0], Weights)
+    ]
+    assert packaged == [
         "efficientnet_lite0",
         "efficientnet_lite1",
         "efficientnet_lite2",
@@ -389,5 +407,7 @@ def test_the_catalogue_is_read_without_keras():
 def test_the_files_of_weights_are_found_where_their_package_is_installed():
     for name in list_models(pretrained=True):
         for record in model_info(name).weights:
+            if not isinstance(record, Weights):
+                continue  # which Keras downloads
             path = record.find_file()
             assert isinstance(path, Path) and path.is_file()
