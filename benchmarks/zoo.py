@@ -134,10 +134,11 @@ def measure_apart(name: str, config: Config) -> dict[str, Any]:
         command += [flag, str(getattr(config, option))]
     results: dict[str, Any] = {}
     try:
-        run = subprocess.run(
-            command, stdout=subprocess.PIPE, timeout=config.limit
-        )
-        output, results["failed"] = run.stdout, run.returncode != 0
+        run = subprocess.run(command, capture_output=True, timeout=config.limit)
+        output = run.stdout
+        if run.returncode:
+            sys.stderr.buffer.write(run.stderr)
+            results["failed"] = True
     except subprocess.TimeoutExpired as stop:
         output, results["limit"] = stop.stdout or b"", config.limit
     for line in output.decode().splitlines():
