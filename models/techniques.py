@@ -14,7 +14,7 @@ Pooling = Literal["max", "average", "stochastic", "fractional"]
 RATES = ("stochastic_depth", "dropconnect", "drop_block")
 
 
-def check_rate(option: str, rate: float) -> None:
+def check_rate(option: str, rate: Any) -> None:
     """Refuses what is no rate of dropping.
 
     Args:
