@@ -246,7 +246,8 @@ def _pair(
     variables: list[str] | None, arrays: list[np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Variables and arrays; an array without a variable has a number."""
-    variables = ["kernel", "bias"] if variables is None else variables
+    if variables is None:  # of a layer that the model lacks
+        variables = ["kernel", "bias"] if len(arrays) <= 2 else []
     for number, array in enumerate(arrays):
         is_known = number < len(variables)
         yield variables[number] if is_known else str(number), array
