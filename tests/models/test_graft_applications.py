@@ -6,6 +6,7 @@ NASNet's are one identity in each normal cell.
 """
 
 import gc
+import sys
 
 import keras
 import numpy as np
@@ -207,8 +208,18 @@ def test_networks_of_ours_have_their_additions(name):
     assert len(report.residual_additions) == OURS[name]
 
 
+@pytest.fixture
+def deep_stack():
+    """Keras reads graphs by recursion; ResNet-1202 has more than 1000 calls."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list_models())
+@pytest.mark.usefixtures("deep_stack")
 def test_networks_of_the_catalogue_are_grafted_exactly(name):
     model = create(name)
     report = graft_report(model)
