@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 
 from dropzoo.models import model_info
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.recipes.options import parse
 
@@ -75,7 +76,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in value if not callable(item)]
     return value
 
 
@@ -112,9 +113,12 @@ def _facts(spec: ModelSpec) -> list[tuple[str, str]]:
     ]
 
 
-def _weights_facts(weights: Weights) -> list[tuple[str, str]]:
+def _weights_facts(weights: Weights | KerasWeights) -> list[tuple[str, str]]:
     reported = weights.accuracy_reported
     installed = weights.find_file() is not None
+    checksum = ("SHA-256", weights.sha256)
+    if isinstance(weights, KerasWeights) and not weights.sha256:
+        checksum = ("MD5", weights.md5 or "none: Keras publishes none")
     return [
         ("classes", str(weights.num_classes)),
         ("top-1", "not reported" if reported is None else f"{reported:.1%}"),
@@ -122,5 +126,5 @@ def _weights_facts(weights: Weights) -> list[tuple[str, str]]:
         ("licence", weights.licence),
         ("origin", weights.origin),
         ("installed", "yes" if installed else f"no: {weights.install_command}"),
-        ("SHA-256", weights.sha256),
+        checksum,
     ]

@@ -14,6 +14,7 @@ from dropzoo.models import (
     efficientnet_lite,
     fractional_networks,
     googlenet,
+    keras_applications,
     lenet,
     mobilenet_v2,
     nin,
@@ -24,6 +25,7 @@ from dropzoo.models import (
     wide_resnet,
     zeiler_fergus,
 )
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.option_matrix import options
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.techniques import TECHNIQUES, Techniques
@@ -37,6 +39,7 @@ FAMILIES = (
     efficientnet_lite,
     fractional_networks,
     googlenet,
+    keras_applications,
     lenet,
     mobilenet_v2,
     nin,
@@ -78,8 +81,8 @@ def list_models(
     Returns: Names in alphabetical order.
 
     Example:
-        >>> list_models("mobilenet*")
-        ['mobilenet_v2']
+        >>> list_models("googl*")
+        ['googlenet']
     """
     return sorted(
         name
@@ -103,7 +106,7 @@ def model_info(name: str) -> ModelSpec:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    close = difflib.get_close_matches(str(name), CATALOGUE, n=3, cutoff=0.5)
+    close = _close_names(str(name))
     hint = (
         f"did you mean {' or '.join(map(repr, close))}?"
         if close
@@ -113,6 +116,25 @@ def model_info(name: str) -> ModelSpec:
         f"model_info: `name` must be a model of the catalogue. "
         f"Received: name={name!r}; {hint}"
     )
+
+
+def _close_names(name: str) -> list[str]:
+    """Names like one, which may be spelt as Keras does: "ResNet50V2"."""
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", "").replace("-", "")
+
+    names: dict[str, list[str]] = {}
+    for known in CATALOGUE:
+        names.setdefault(plain(known), []).append(known)
+    spelt = [
+        known
+        for known, spec in CATALOGUE.items()
+        if getattr(spec.build, "function", None) == name
+    ]
+    close = difflib.get_close_matches(plain(name), names, n=3, cutoff=0.5)
+    near = [known for spelling in close for known in names[spelling]]
+    return list(dict.fromkeys([*spelt, *near]))
 
 
 def create_model(
@@ -186,7 +208,9 @@ def create_model(
     return model
 
 
-def find_weights(spec: ModelSpec, weights: str | Path | None) -> Weights | None:
+def find_weights(
+    spec: ModelSpec, weights: str | Path | None
+) -> Weights | KerasWeights | None:
     """The record of a tag; `None` for no weights and for a file's path.
 
     Args:

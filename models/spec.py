@@ -7,7 +7,10 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropzoo.models.keras_weights import KerasWeights
 
 # The photos on which bundled weights are re-measured; see
 # tests/models/test_pretrained.py.
@@ -134,7 +137,7 @@ class ModelSpec:
     preprocessing: Preprocessing
     reference: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[Weights, ...] = ()
+    weights: "tuple[Weights | KerasWeights, ...]" = ()
     source_names: Callable[[str], str] | None = None
     other_source_names: tuple[Callable[[str], str], ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)

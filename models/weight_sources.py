@@ -13,6 +13,7 @@ import numpy as np
 
 from dropzoo.models.cache_folder import cache_folder
 from dropzoo.models.heads import HEAD
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.restricted_pickle import read_state_dict
 from dropzoo.models.saved_model import load_saved_model
 from dropzoo.models.spec import ModelSpec, Weights
@@ -20,6 +21,7 @@ from dropzoo.models.state_dict import (
     classes_of_state_dict,
     convert_state_dict,
 )
+from dropzoo.models.variable_names import variables_of
 from dropzoo.models.weight_cache import read_cached, write_cached
 from dropzoo.models.weights_file import read_weights_file
 
@@ -54,7 +56,7 @@ class WeightSource(abc.ABC):
 
 
 def open_weights(
-    spec: ModelSpec, weights: Weights | str | Path
+    spec: ModelSpec, weights: Weights | KerasWeights | str | Path
 ) -> WeightSource:
     """Opens a record of the catalogue, or a file.
 
@@ -69,6 +71,10 @@ def open_weights(
     """
     if isinstance(weights, Weights):
         return PackagedWeights(spec, weights)
+    if isinstance(weights, KerasWeights):
+        from dropzoo.models.keras_download import DownloadedWeights
+
+        return DownloadedWeights(spec, weights)
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(
@@ -210,9 +216,9 @@ def named_variables(model: Any) -> dict[str, Any]:
         model: A functional model without inner models.
     """
     return {
-        f"{layer.name}/{variable.name}": variable
+        f"{layer.name}/{name}": variable
         for layer in model.layers
-        for variable in layer.weights
+        for name, variable in variables_of(layer).items()
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from dropzoo.models.heads import HEAD_VARIABLES
 from dropzoo.models.input_channels import adapted_stem
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.state_dict import mismatch
 from dropzoo.models.weight_sources import (
@@ -68,7 +69,7 @@ class LoadReport:
 def load_weights(
     model: "keras.Model",
     spec: ModelSpec,
-    source: WeightSource | Weights | str | Path,
+    source: WeightSource | Weights | KerasWeights | str | Path,
     *,
     new_head: bool = False,
 ) -> LoadReport:

@@ -68,7 +68,7 @@ def test_json_holds_every_field_of_the_record(name, capsys):
 
 def test_an_unknown_model_offers_close_matches():
     with pytest.raises(ValueError, match="mobilenet_v2"):
-        info.main(["mobilenet"])
+        info.main(["mobilenets"])
 
 
 def test_a_missing_name_is_one_sentence(capsys):
