@@ -11,7 +11,7 @@ runs it eagerly.
 
 The two figures that are no layer against a layer have programs of their own:
 `benchmarks/resnet110.py` (the time that skipped blocks save) and
-`benchmarks/drop_connect_memory.py` (what the masks hold in memory).
+`benchmarks/drop_connect_memory.py` (what a mask per example holds in memory).
 """
 
 import dataclasses
@@ -76,6 +76,16 @@ def block(*last: keras.Layer) -> keras.Layer:
     return keras.Sequential([*convolutions[:-1], *last])
 
 
+def two_products() -> keras.Layer:
+    """The matrix products of a Gaussian DropConnect, of mean and variance.
+
+    What bounds its ratio: three products for each, forward and backward.
+    """
+    x = keras.Input((1024,))
+    mean, variance = (keras.layers.Dense(1024) for _ in range(2))
+    return keras.Model(x, mean(x) + variance(keras.ops.square(x)))
+
+
 def tensorflow_fractional_pooling() -> keras.Layer:
     """TensorFlow's own operation, with our default ratio."""
     import tensorflow as tf
@@ -136,6 +146,13 @@ def cases() -> Iterator[Case]:
             limit,
         )
     yield Case(
+        "products of mean and variance, which bound Gaussian masks",
+        two_products,
+        "Dense",
+        lambda: keras.layers.Dense(1024),
+        VECTORS,
+    )
+    yield Case(
         "StochasticDepth after a block",
         lambda: block(layers.StochasticDepth(0.5)),
         "the block",
@@ -162,56 +179,56 @@ def cases() -> Iterator[Case]:
 
 def training_step(layer: keras.Layer, x: np.ndarray) -> Step:
     """Forward and backward, w.r.t. weights and input, in one graph."""
-    layer(keras.Input(x.shape[1:]))
+    model = keras.Sequential([keras.Input(x.shape[1:]), layer])
     make = {
         "tensorflow": tensorflow_step,
         "jax": jax_step,
         "torch": torch_step,
     }
-    return make[keras.backend.backend()](layer, x)
+    return make[keras.backend.backend()](model, x)
 
 
-def tensorflow_step(layer: keras.Layer, x: np.ndarray) -> Step:
+def tensorflow_step(model: keras.Model, x: np.ndarray) -> Step:
     import tensorflow as tf
 
     @tf.function
     def step(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            total = tf.reduce_sum(layer(x, training=True))
-        sources = [x, *(v.value for v in layer.trainable_variables)]
+            total = tf.reduce_sum(model(x, training=True))
+        sources = [x, *(v.value for v in model.trainable_variables)]
         return tape.gradient(total, sources)
 
     x = tf.constant(x)
     return lambda: step(x)[0].numpy()
 
 
-def jax_step(layer: keras.Layer, x: np.ndarray) -> Step:
+def jax_step(model: keras.Model, x: np.ndarray) -> Step:
     import jax
 
     def loss(x, trainable, others):
-        y, others = layer.stateless_call(trainable, others, x, training=True)
+        y, others = model.stateless_call(trainable, others, x, training=True)
         return keras.ops.sum(y), others
 
     step = jax.jit(jax.grad(loss, (0, 1), has_aux=True))
     x = jax.numpy.asarray(x)
-    state = [v.value for v in layer.non_trainable_variables]
+    state = [v.value for v in model.non_trainable_variables]
 
     def run():
         nonlocal state
-        trainable = [v.value for v in layer.trainable_variables]
+        trainable = [v.value for v in model.trainable_variables]
         gradients, state = step(x, trainable, state)
         return jax.block_until_ready(gradients)
 
     return run
 
 
-def torch_step(layer: keras.Layer, x: np.ndarray) -> Step:
+def torch_step(model: keras.Model, x: np.ndarray) -> Step:
     x = keras.ops.convert_to_tensor(x).requires_grad_(True)
 
     def run():
         x.grad = None
-        keras.ops.sum(layer(x, training=True)).backward()
+        keras.ops.sum(model(x, training=True)).backward()
         return x.grad.sum().item()  # waits for the device
 
     return run
@@ -256,15 +273,21 @@ def row(case: Case, shape: tuple[int, ...], rounds: int) -> list[str]:
 
 def device_name(kind: str) -> str:
     """What the numbers were measured on."""
-    names = keras.distribution.list_devices(kind)
-    if not names:
-        raise SystemExit(f"benchmarks/layers.py: no {kind} was found.")
-    return f"{keras.backend.backend()} on {names[0]}, {os.cpu_count()} cores"
+    name = f"{kind}:0"
+    if keras.backend.backend() != "torch":  # Keras lists none of PyTorch's
+        names = keras.distribution.list_devices(kind)
+        if not names:
+            raise SystemExit(f"benchmarks/layers.py: no {kind} was found.")
+        name = names[0]
+    return f"{keras.backend.backend()} on {name}, {os.cpu_count()} cores"
 
 
 def main(config: Config) -> None:
     """Times every pair and prints the table."""
     device = device_name(config.device)
+    # Keras's variables on PyTorch take "cpu" and "cpu:0" for two devices.
+    is_torch = keras.backend.backend() == "torch"
+    place = config.device if is_torch else f"{config.device}:0"
     table = Table("layer", "beside", "shape", "ms", "ms", "ratio", "limit")
     pairs = [
         (case, shape)
@@ -272,7 +295,7 @@ def main(config: Config) -> None:
         if keras.backend.backend() in case.backends and config.only in case.name
         for shape in case.shapes
     ]
-    with keras.device(f"{config.device}:0"):
+    with keras.device(place):
         for case, shape in track(pairs, description="Timing", transient=True):
             table.add_row(*row(case, shape, config.rounds))
     console = Console(width=120)

@@ -98,7 +98,7 @@ class FractionalMaxPooling1D(BaseFractionalPooling):
         >>> sequence = np.array([2.0, 4, 3, 1, 5, 2, 3]).reshape(1, 7, 1)
         >>> layer = FractionalMaxPooling1D(output_size=5, overlapping=False)
         >>> layer(sequence)[0, :, 0].numpy().tolist()
-        [2.0, 4.0, 3.0, 5.0, 3.0]
+        [2.0, 4.0, 1.0, 5.0, 3.0]
 
     Reference: Graham, "Fractional Max-Pooling", 2014, section 2.
     """

@@ -8,7 +8,6 @@ positions on the axis, and `count`, the regions, are integers or scalar tensors.
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from keras import ops
 
 
@@ -136,16 +135,19 @@ def random_boundaries(draw, length, count):
 def _divide(length, count, offset):
     """Returns `(i length + offset) // count` for i = 0 .. count.
 
-    The products are int64: a long signal exceeds int32. JAX has no int64, but
-    knows all lengths, which NumPy multiplies.
+    The products exceed int32 where a signal is long. Those of known lengths are
+    Python's; JAX, which has no int64, knows them all.
     """
     if isinstance(length, int) and isinstance(count, int):
-        products = np.arange(count + 1, dtype="int64") * length
-        divisor = count
+        pairs = [divmod(i * length, count) for i in range(count + 1)]
+        whole, rest = (
+            ops.convert_to_tensor(part, "int32")
+            for part in zip(*pairs, strict=True)
+        )
     else:
         products = ops.arange(count + 1, dtype="int64")
         products = products * ops.cast(length, "int64")
         divisor = ops.cast(count, "int64")
-    whole = ops.cast(products // divisor, "int32")
-    rest = ops.cast(products % divisor, "int32")
+        whole = ops.cast(products // divisor, "int32")
+        rest = ops.cast(products % divisor, "int32")
     return whole + (rest + offset) // count

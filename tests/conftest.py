@@ -8,12 +8,16 @@ import atexit
 import os
 import random
 import shutil
+import signal
 import socket
 import sys
 import tempfile
 
 import numpy as np
 import pytest
+
+# A shell starts what runs in its background deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOME = tempfile.mkdtemp(prefix="dropzoo-tests-")
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)

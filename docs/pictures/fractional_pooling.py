@@ -48,8 +48,8 @@ def draw_regions(axes, image, layer, title, *, is_random):
         (spans(columns), axes.axvline, axes.axvspan),
     ):
         for start, stop in found:
-            line(start, color="white", linewidth=0.8)
-            line(stop, color="white", linewidth=0.8)
+            line(start, color="#e8590c", linewidth=0.9)
+            line(stop, color="#e8590c", linewidth=0.9)
         for (_, stop), (start, _) in zip(found, found[1:], strict=False):
             if start < stop:
                 shade(start, stop, color="black", alpha=0.5, linewidth=0)

@@ -1,6 +1,8 @@
 """What every layer promises, whatever it does: one check per promise."""
 
 import inspect
+import json
+import math
 
 import keras
 import numpy as np
@@ -12,14 +14,14 @@ FLAT, LINE, MAP, VOLUME = (12,), (9, 4), (9, 8, 4), (5, 6, 7, 4)
 
 
 def residual(**options):
-    branch = keras.Sequential(
-        [keras.layers.Conv2D(4, 3, padding="same"), layers.StochasticDepth(0.1)]
-    )
+    inputs = keras.Input(MAP)
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    branch = keras.Model(inputs, layers.StochasticDepth(0.1)(x))
     return layers.StochasticResidual(branch, rate=0.5, **options)
 
 
 def connected(**options):
-    return layers.DropConnect(keras.layers.Conv2D(3, 3), 0.5, **options)
+    return layers.DropConnect(keras.layers.Dense(3), 0.5, **options)
 
 
 def dense(**options):
@@ -102,7 +104,8 @@ def test_a_saved_model_comes_back(name, tmp_path):
     config = keras.saving.serialize_keras_object(model.get_layer("layer"))
     restored = keras.saving.serialize_keras_object(again.get_layer("layer"))
     assert restored["registered_name"] == config["registered_name"]
-    assert restored["config"] == config["config"]
+    # Compared as JSON, which has no tuples.
+    assert json.dumps(restored["config"]) == json.dumps(config["config"])
     x = images(name)
     np.testing.assert_allclose(
         again.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6
@@ -202,7 +205,7 @@ def all_in_one_model():
         own = keras.Input(LAYERS[name][1])
         nested = keras.Model(own, make(name)(own), name=f"nested_{name}")
         x = keras.layers.Flatten()(inputs)
-        x = keras.layers.Dense(np.prod(own.shape[1:]), "relu")(x)
+        x = keras.layers.Dense(math.prod(own.shape[1:]), "relu")(x)
         x = nested(keras.layers.Reshape(own.shape[1:])(x))
         outputs.append(keras.layers.Dense(4)(keras.layers.Flatten()(x)))
     return keras.Model(inputs, keras.layers.Add()(outputs))
@@ -224,5 +227,5 @@ def test_all_layers_train_together_from_a_dataset(jit_compile):
     # 16 and 16: XLA compiles for every batch size anew.
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
     before = model.evaluate(batches, verbose=0)
-    model.fit(batches, epochs=6, verbose=0)
+    model.fit(batches, epochs=6, shuffle=False, verbose=0)
     assert model.evaluate(batches, verbose=0) < 0.8 * before
