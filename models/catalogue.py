@@ -25,6 +25,11 @@ from dropzoo.models import (
     wide_resnet,
     zeiler_fergus,
 )
+from dropzoo.models.keras_hub import (
+    create_hub_model,
+    hub_presets,
+    is_hub_name,
+)
 from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.option_matrix import options
 from dropzoo.models.spec import ModelSpec, Weights
@@ -74,7 +79,8 @@ def list_models(
     """Names of the networks that match a pattern.
 
     Args:
-        pattern: Shell pattern, such as `"efficientnet*"`.
+        pattern: Shell pattern, such as `"efficientnet*"`. `"hub:*"` lists the
+            presets of KerasHub, where it is installed.
         pretrained: `True` for networks with trained weights, `False` for
             those without, `None` for both.
 
@@ -84,6 +90,9 @@ def list_models(
         >>> list_models("googl*")
         ['googlenet']
     """
+    if is_hub_name(pattern):
+        presets = [] if pretrained is False else hub_presets()
+        return fnmatch.filter(presets, pattern)
     return sorted(
         name
         for name, spec in CATALOGUE.items()
@@ -106,6 +115,11 @@ def model_info(name: str) -> ModelSpec:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
+    if is_hub_name(name):
+        raise ValueError(
+            "model_info: what begins with 'hub:' is described by KerasHub and "
+            f"not by the catalogue. Received: name={name!r}"
+        )
     close = _close_names(str(name))
     hint = (
         f"did you mean {' or '.join(map(repr, close))}?"
@@ -149,7 +163,8 @@ def create_model(
     """Builds a network, with trained weights where they are asked for.
 
     Args:
-        name: A name from `list_models()`.
+        name: A name from `list_models()`, or `"hub:"` and the name of a preset
+            of KerasHub; see `docs/keras-models.md`.
         weights: `None` for random weights; a tag of the catalogue, such as
             `"imagenet"`; or the path of a `.safetensors`, `.pth`, `.keras` or
             `.weights.h5` file that was made for this network.
@@ -181,6 +196,16 @@ def create_model(
     from dropzoo.models.weight_sources import open_weights
     from dropzoo.models.weights import load_weights
 
+    if is_hub_name(name):
+        _check_arguments(num_classes, input_shape)
+        return create_hub_model(
+            name,
+            weights=weights,
+            num_classes=num_classes,
+            input_shape=input_shape,
+            include_preprocessing=include_preprocessing,
+            **overrides,
+        )
     spec = model_info(name)
     record = find_weights(spec, weights)
     _check_arguments(num_classes, input_shape)

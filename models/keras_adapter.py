@@ -73,7 +73,7 @@ class Adapted:
             # DropConnect is for the hidden layers, where there are some.
             techniques = replace(techniques, dropconnect=0.0)
         logits = classifier(features, num_classes, dropout, techniques)
-        return _grafted(keras.Model(images, logits, name=name), techniques)
+        return grafted(keras.Model(images, logits, name=name), techniques)
 
 
 def original_network(
@@ -134,6 +134,20 @@ def is_preprocessing(layer: Any) -> bool:
     return isinstance(layer, kinds)
 
 
+def before_classifier(original: "keras.Model") -> Any:
+    """The tensor that the classifier reads, before dropout.
+
+    Args:
+        original: A network as Keras builds it.
+    """
+    import keras
+
+    end = original_classifier(original).input
+    while isinstance(_source(end), keras.layers.Dropout):
+        end = _source(end).input
+    return end
+
+
 def _features(original: "keras.Model", x: Any, techniques: Techniques) -> Any:
     """Makes everything before the classifier and its dropout again."""
     import keras
@@ -141,23 +155,30 @@ def _features(original: "keras.Model", x: Any, techniques: Techniques) -> Any:
     from dropzoo.models.replay import replay, stable_names
 
     names = stable_names(original)
-    end = original_classifier(original).input
-    while isinstance(_source(end), keras.layers.Dropout):
-        end = _source(end).input
 
     def make(operation: Any, read: Any) -> Any:
         if is_preprocessing(operation):
             return None
-        return _make(operation, read, names[id(operation)], techniques)
+        return made_again(operation, read, names[id(operation)], techniques)
 
+    end = before_classifier(original)
     features = replay(x, original.inputs[0], end, make)
     if len(features.shape) == 4:  # 1x1, for a classifier that is a convolution
         features = keras.layers.Flatten(name="features")(features)
     return features
 
 
-def _make(operation: Any, read: Any, name: str, techniques: Techniques) -> Any:
-    """A layer or operation again, under a name, as the techniques want it."""
+def made_again(
+    operation: Any, read: Any, name: str, techniques: Techniques
+) -> Any:
+    """A layer or operation again, as the techniques want it.
+
+    Args:
+        operation: Of a network as Keras builds it.
+        read: The symbolic tensor that it reads.
+        name: Its new name.
+        techniques: The activation, the seed and DropConnect are used.
+    """
     import keras
 
     from dropzoo.layers import DropConnectDense
@@ -200,8 +221,15 @@ def _source(tensor: Any) -> Any:
     return tensor._keras_history.operation
 
 
-def _grafted(model: "keras.Model", techniques: Techniques) -> "keras.Model":
-    """The network with what `graft` has to put into it."""
+def grafted(model: "keras.Model", techniques: Techniques) -> "keras.Model":
+    """The network with what `graft` has to put into it.
+
+    Args:
+        model: The network.
+        techniques: Stochastic depth, DropBlock, pooling and the seed are used.
+
+    Raises: ValueError when there is no place for a technique.
+    """
     from dropzoo.models.graft import graft
 
     wanted: dict[str, Any] = {}

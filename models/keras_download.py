@@ -91,16 +91,16 @@ def translated(original: "keras.Model", channel_order: str) -> Tensors:
     """
     import keras
 
-    from dropzoo.models.replay import opened, stable_names
+    from dropzoo.models.functional_graph import operations_in
+    from dropzoo.models.replay import stable_names
 
     names = stable_names(original)
     classifier = original_classifier(original)
     names[id(classifier)] = HEAD
     tensors = {
         f"{names[id(layer)]}/{name}": keras.ops.convert_to_numpy(variable)
-        for outer in original.layers
-        for layer in opened(outer)
-        if not is_preprocessing(layer)
+        for layer in operations_in(original)
+        if _has_tensors(layer)
         for name, variable in variables_of(layer).items()
     }
     kernel = tensors[f"{HEAD}/kernel"]
@@ -109,6 +109,15 @@ def translated(original: "keras.Model", channel_order: str) -> Tensors:
         stem = next(name for name in tensors if tensors[name].ndim == 4)
         tensors[stem] = np.ascontiguousarray(tensors[stem][:, :, ::-1])
     return tensors
+
+
+def _has_tensors(layer: Any) -> bool:
+    """Whether it is a layer of the network itself, and no model in it."""
+    import keras
+
+    is_layer = isinstance(layer, keras.Layer)
+    is_model = isinstance(layer, keras.Model)
+    return is_layer and not is_model and not is_preprocessing(layer)
 
 
 def _download(record: KerasWeights) -> Path:

@@ -2,12 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from dropzoo.models.functional_graph import calls_between
+from dropzoo.models.functional_graph import (
+    calls_between,
+    has_graph,
+    operations_in,
+)
 
 
 def replay(
@@ -15,7 +19,7 @@ def replay(
 ) -> Any:
     """Makes again what leads from one tensor of a network to another.
 
-    Sequential models on the way are opened: their layers are called one by one.
+    Models on the way are opened: their layers are called one by one.
 
     Args:
         x: Symbolic tensor that takes the place of `start`.
@@ -30,30 +34,20 @@ def replay(
 
     def fill(argument: Any) -> Any:
         is_tensor = isinstance(argument, keras.KerasTensor)
-        return tensors[id(argument)] if is_tensor else argument
+        return tensors.get(id(argument)) if is_tensor else argument
 
     for call in calls_between([start], [end]):
+        operation, read = call.operation, call.input_tensors[0]
         args = keras.tree.map_structure(fill, call.arguments.args)
         kwargs = keras.tree.map_structure(fill, call.arguments.kwargs)
-        read = call.input_tensors[0]
-        layers = opened(call.operation)
-        if layers[0] is not call.operation:
-            kwargs = {}  # of the Sequential model, not of its layers
-        for layer in layers:
-            new = make(layer, read)
-            args = (args[0] if new is None else new(*args, **kwargs),)
-        tensors[id(call.outputs[0])] = args[0]
+        if has_graph(operation):
+            ends = operation.inputs[0], operation.outputs[0]
+            new = replay(tensors[id(read)], *ends, make)
+        else:
+            layer = make(operation, read)
+            new = args[0] if layer is None else layer(*args, **kwargs)
+        tensors[id(call.outputs[0])] = new
     return tensors[id(end)]
-
-
-def opened(operation: Any) -> list[Any]:
-    """The layers of a Sequential model; anything else by itself.
-
-    Args:
-        operation: A layer or operation.
-    """
-    is_sequential = isinstance(operation, keras.Sequential)
-    return list(operation.layers) if is_sequential else [operation]
 
 
 def stable_names(model: keras.Model) -> dict[int, str]:
@@ -64,13 +58,13 @@ def stable_names(model: keras.Model) -> dict[int, str]:
     which has no number.
 
     Args:
-        model: A functional model.
+        model: A functional model, with models in it or not.
 
     Returns: The name of each layer and operation by its `id`.
     """
     numbered = defaultdict(list)
     names = {}
-    for operation in _operations(model):
+    for operation in operations_in(model):
         names[id(operation)] = operation.name
         number = _automatic_number(operation)
         if number is not None:
@@ -81,11 +75,6 @@ def stable_names(model: keras.Model) -> dict[int, str]:
             stem = _automatic_stem(operation)
             names[id(operation)] = f"{stem}_{rank}" if rank else stem
     return names
-
-
-def _operations(model: keras.Model) -> Iterator[Any]:
-    for call in calls_between(model.inputs, model.outputs):
-        yield from opened(call.operation)
 
 
 def _automatic_stem(operation: Any) -> str:
