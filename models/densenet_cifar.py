@@ -17,6 +17,7 @@ section 3.
 from dataclasses import dataclass
 from typing import Any
 
+from dropzoo.models.deep_graph import allow_deep_graph
 from dropzoo.models.heads import classifier
 from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques, check_rate
@@ -86,6 +87,7 @@ def build(
     num_layers = _layers_of_a_stage(depth, growth, bc)
     check_rate("block_dropout", block_dropout)
     style = DenseStyle(growth, bc, block_dropout, techniques)
+    allow_deep_graph(5 * depth)  # at most five for each convolution
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     x = _convolve(x, 2 * growth if bc else 16, 3, "stem_conv")

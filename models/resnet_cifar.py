@@ -14,6 +14,7 @@ section 4.2; Huang et al., "Deep Networks with Stochastic Depth", 2016.
 
 from typing import Any
 
+from dropzoo.models.deep_graph import allow_deep_graph
 from dropzoo.models.heads import classifier
 from dropzoo.models.residual_blocks import (
     LACKS,
@@ -68,6 +69,7 @@ def build(
             "create_model: `depth` must be 6 n + 2 for a whole n from 1, such "
             f"as 20 or 110. Received: depth={depth!r}"
         )
+    allow_deep_graph(5 * depth)  # ten for each block of two convolutions
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     x = normalize(convolve(x, FILTERS[0], 1, "stem_conv"), "stem_bn")

@@ -9,6 +9,7 @@ Reference: Zagoruyko and Komodakis, "Wide Residual Networks", 2016, table 1.
 
 from typing import Any
 
+from dropzoo.models.deep_graph import allow_deep_graph
 from dropzoo.models.heads import classifier
 from dropzoo.models.residual_blocks import (
     LACKS,
@@ -71,6 +72,7 @@ def build(
         )
     check_rate("block_dropout", block_dropout)
     filters = tuple(width * channels for channels in FILTERS)
+    allow_deep_graph(5 * depth)  # ten for each block of two convolutions
     images = keras.Input(input_shape, name="images")
     x = normalization(preprocessing)(images) if preprocessing else images
     x = convolve(x, FILTERS[0], 1, "stem_conv")

@@ -230,7 +230,10 @@ def test_a_model_takes_raw_pixels_and_ends_in_logits(built):
     assert head.name == "logits" and model.output is head.output
     assert head.activation is keras.activations.linear
     images = photos(2, spec.input_size, spec.channels)
-    logits = keras.ops.convert_to_numpy(model(images))
+    # With statistics that saw nothing, 600 blocks double their maps each; in
+    # training the maps are normalised by the batch.
+    logits = model(images, training=spec.name == "resnet1202_cifar")
+    logits = keras.ops.convert_to_numpy(logits)
     assert logits.shape == (2, 3) and np.isfinite(logits).all()
 
 
