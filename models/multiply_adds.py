@@ -27,6 +27,7 @@ def multiply_adds(model: "keras.Model") -> int:
     Raises: ValueError when the size of a map is not known.
 
     Example:
+        >>> import keras
         >>> x = keras.Input((8, 8, 3))
         >>> y = keras.layers.Conv2D(4, 3, padding="same")(x)
         >>> multiply_adds(keras.Model(x, y)) == 8 * 8 * 3 * 3 * 3 * 4
