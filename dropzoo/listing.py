@@ -9,6 +9,7 @@ import tyro
 
 from dropzoo.info import describe
 from dropzoo.models import list_models, model_info
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.spec import ModelSpec
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.output_table import new_table, print_table
@@ -74,11 +75,19 @@ def _print_table(specs: Sequence[ModelSpec]) -> None:
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:
-    size = f"{spec.parameters / 1e6:.1f} M", f"{spec.input_size} px"
+    size = _count(spec.parameters), f"{spec.input_size} px"
     if not spec.weights:
         return spec.name, *size, "-", "-", "-"
     weights = spec.weights[0]  # the recommended
-    installed = "" if weights.find_file() else " (not installed)"
+    is_download = isinstance(weights, KerasWeights)
+    absent = " (not downloaded)" if is_download else " (not installed)"
+    installed = "" if weights.find_file() else absent
     reported = weights.accuracy_reported
     accuracy = "-" if reported is None else f"{reported:.1%}"
     return spec.name, *size, weights.tag + installed, accuracy, weights.licence
+
+
+def _count(parameters: int) -> str:
+    if parameters < 1e6:
+        return f"{parameters / 1e3:.1f} k"
+    return f"{parameters / 1e6:.1f} M"

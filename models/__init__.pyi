@@ -1,12 +1,17 @@
 from .catalogue import create_model as create_model
 from .catalogue import list_models as list_models
 from .catalogue import model_info as model_info
+from .feature_extractor import feature_extractor as feature_extractor
 from .folding import fold_batch_normalization as fold_batch_normalization
 from .freezing import freeze as freeze
 from .freezing import trainable_report as trainable_report
 from .freezing import unfreeze as unfreeze
+from .graft import graft as graft
+from .graft import ungraft as ungraft
+from .graft_report import graft_report as graft_report
 from .predict_samples import SampledPredictions as SampledPredictions
 from .predict_samples import predict_samples as predict_samples
+from .replace_head import replace_head as replace_head
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights

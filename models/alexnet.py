@@ -15,7 +15,7 @@ from dropzoo.models.plain_layers import (
     convolution,
     hidden_dense,
 )
-from dropzoo.models.spec import IMAGENET, ModelSpec, Preprocessing
+from dropzoo.models.spec import IMAGENET, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques
 
 LAST_CONVOLUTIONS = ((3, 384), (4, 256), (5, 256))  # number, filters
@@ -95,6 +95,7 @@ SPECS = (
         name="alexnet",
         build=build,
         input_size=224,
+        levels=LEVELS[1:5],
         smallest_size=63,
         parameters=61_100_840,
         preprocessing=IMAGENET,

@@ -2,21 +2,59 @@
 
 import difflib
 import fnmatch
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from dropzoo.models import efficientnet_lite, mobilenet_v2
+from dropzoo.models import (
+    alexnet,
+    densenet_cifar,
+    efficientnet_lite,
+    fractional_networks,
+    googlenet,
+    keras_applications,
+    lenet,
+    mobilenet_v2,
+    nin,
+    resnet,
+    resnet_cifar,
+    squeezenet,
+    vgg,
+    wide_resnet,
+    zeiler_fergus,
+)
+from dropzoo.models.keras_hub import (
+    create_hub_model,
+    hub_presets,
+    is_hub_name,
+)
+from dropzoo.models.keras_weights import KerasWeights
+from dropzoo.models.option_matrix import options
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.techniques import TECHNIQUES, Techniques
 
 if TYPE_CHECKING:
     import keras
 
-FAMILIES = (efficientnet_lite, mobilenet_v2)
+FAMILIES = (
+    alexnet,
+    densenet_cifar,
+    efficientnet_lite,
+    fractional_networks,
+    googlenet,
+    keras_applications,
+    lenet,
+    mobilenet_v2,
+    nin,
+    resnet,
+    resnet_cifar,
+    squeezenet,
+    vgg,
+    wide_resnet,
+    zeiler_fergus,
+)
 
 
 def _index(families: Iterable[Any]) -> MappingProxyType[str, ModelSpec]:
@@ -41,16 +79,20 @@ def list_models(
     """Names of the networks that match a pattern.
 
     Args:
-        pattern: Shell pattern, such as `"efficientnet*"`.
+        pattern: Shell pattern, such as `"efficientnet*"`. `"hub:*"` lists the
+            presets of KerasHub, where it is installed.
         pretrained: `True` for networks with trained weights, `False` for
             those without, `None` for both.
 
     Returns: Names in alphabetical order.
 
     Example:
-        >>> list_models("mobilenet*")
-        ['mobilenet_v2']
+        >>> list_models("googl*")
+        ['googlenet']
     """
+    if is_hub_name(pattern):
+        presets = [] if pretrained is False else hub_presets()
+        return fnmatch.filter(presets, pattern)
     return sorted(
         name
         for name, spec in CATALOGUE.items()
@@ -73,7 +115,12 @@ def model_info(name: str) -> ModelSpec:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    close = difflib.get_close_matches(str(name), CATALOGUE, n=3, cutoff=0.5)
+    if is_hub_name(name):
+        raise ValueError(
+            "model_info: what begins with 'hub:' is described by KerasHub and "
+            f"not by the catalogue. Received: name={name!r}"
+        )
+    close = _close_names(str(name))
     hint = (
         f"did you mean {' or '.join(map(repr, close))}?"
         if close
@@ -83,6 +130,25 @@ def model_info(name: str) -> ModelSpec:
         f"model_info: `name` must be a model of the catalogue. "
         f"Received: name={name!r}; {hint}"
     )
+
+
+def _close_names(name: str) -> list[str]:
+    """Names like one, which may be spelt as Keras does: "ResNet50V2"."""
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", "").replace("-", "")
+
+    names: dict[str, list[str]] = {}
+    for known in CATALOGUE:
+        names.setdefault(plain(known), []).append(known)
+    spelt = [
+        known
+        for known, spec in CATALOGUE.items()
+        if getattr(spec.build, "function", None) == name
+    ]
+    close = difflib.get_close_matches(plain(name), names, n=3, cutoff=0.5)
+    near = [known for spelling in close for known in names[spelling]]
+    return list(dict.fromkeys([*spelt, *near]))
 
 
 def create_model(
@@ -97,15 +163,19 @@ def create_model(
     """Builds a network, with trained weights where they are asked for.
 
     Args:
-        name: A name from `list_models()`.
+        name: A name from `list_models()`, or `"hub:"` and the name of a preset
+            of KerasHub; see `docs/keras-models.md`.
         weights: `None` for random weights; a tag of the catalogue, such as
             `"imagenet"`; or the path of a `.safetensors`, `.pth`, `.keras` or
             `.weights.h5` file that was made for this network.
-        num_classes: Number of logits. `None` takes the weights' own (1000
-            without weights). Another number than theirs leaves the classifier
-            random, and says so. 0 builds none: the model then ends in pooled
-            features.
-        input_shape: `(height, width, 3)`. Defaults to the network's own size.
+        num_classes: Number of logits. `None` takes the weights' own (without
+            weights those of the published network). Another number than
+            theirs leaves the classifier random, and says so. 0 builds none:
+            the model then ends in pooled features.
+        input_shape: `(height, width, channels)`, with any number of channels.
+            Defaults to the network's own. The first convolution of weights
+            that were trained on RGB is summed over it for one channel, and
+            repeated and rescaled for others than three, which is said.
         include_preprocessing: Whether the model takes raw RGB in [0, 255] and
             normalises it inside. Otherwise the caller normalises.
         **overrides: What every network can be varied by, see
@@ -114,7 +184,7 @@ def create_model(
             network's builder, such as `dropout=0.2`.
 
     Returns: A functional `keras.Model` from images
-        `(batch, height, width, 3)`, uint8 or float, to logits
+        `(batch, height, width, channels)`, uint8 or float, to logits
         `(batch, num_classes)`.
 
     Raises:
@@ -122,25 +192,38 @@ def create_model(
             that do not fit.
         FileNotFoundError: The weights are not installed, or no such file.
     """
+    from dropzoo.models.input_channels import adapt_preprocessing
     from dropzoo.models.weight_sources import open_weights
     from dropzoo.models.weights import load_weights
 
+    if is_hub_name(name):
+        _check_arguments(num_classes, input_shape)
+        return create_hub_model(
+            name,
+            weights=weights,
+            num_classes=num_classes,
+            input_shape=input_shape,
+            include_preprocessing=include_preprocessing,
+            **overrides,
+        )
     spec = model_info(name)
     record = find_weights(spec, weights)
     _check_arguments(num_classes, input_shape)
     _check_overrides(spec, overrides)
     varied = {x: overrides.pop(x) for x in TECHNIQUES if x in overrides}
     source = None if weights is None else open_weights(spec, record or weights)
-    classes_of_weights = 1000 if source is None else source.num_classes
+    classes_of_weights = (
+        spec.num_classes if source is None else source.num_classes
+    )
     classes = classes_of_weights if num_classes is None else int(num_classes)
-    size = input_shape or (spec.input_size, spec.input_size, 3)
+    size = input_shape or (spec.input_size, spec.input_size, spec.channels)
+    _check_size(spec, size)
+    normalise = adapt_preprocessing((record or spec).preprocessing, size[2])
     model = spec.build(
         name=spec.name,
         num_classes=classes,
         input_shape=tuple(map(int, size)),
-        preprocessing=(
-            (record or spec).preprocessing if include_preprocessing else None
-        ),
+        preprocessing=normalise if include_preprocessing else None,
         techniques=Techniques(**varied),
         **{**spec.kwargs, **overrides},
     )
@@ -150,7 +233,9 @@ def create_model(
     return model
 
 
-def find_weights(spec: ModelSpec, weights: str | Path | None) -> Weights | None:
+def find_weights(
+    spec: ModelSpec, weights: str | Path | None
+) -> Weights | KerasWeights | None:
     """The record of a tag; `None` for no weights and for a file's path.
 
     Args:
@@ -184,11 +269,20 @@ def _check_arguments(num_classes: Any, input_shape: Any) -> None:
         isinstance(input_shape, (tuple, list))
         and len(input_shape) == 3
         and all(_is_count(size, at_least=1) for size in input_shape)
-        and input_shape[2] == 3
     ):
         raise ValueError(
-            "create_model: `input_shape` must be (height, width, 3). "
+            "create_model: `input_shape` must be (height, width, channels), "
+            "positive whole numbers. "
             f"Received: input_shape={input_shape!r}"
+        )
+
+
+def _check_size(spec: ModelSpec, shape: Sequence[int]) -> None:
+    if min(shape[:2]) < spec.smallest_size:
+        raise ValueError(
+            f"create_model: `input_shape` of {spec.name} must be at least "
+            f"{spec.smallest_size} pixels high and wide, lest its poolings "
+            f"leave nothing. Received: input_shape={tuple(shape)!r}"
         )
 
 
@@ -198,10 +292,7 @@ def _is_count(value: Any, at_least: int) -> bool:
 
 
 def _check_overrides(spec: ModelSpec, overrides: Mapping[str, Any]) -> None:
-    fixed = {"name", "num_classes", "input_shape", "preprocessing"}
-    fixed |= {"techniques", *spec.lacks}
-    own = inspect.signature(spec.build).parameters
-    free = [x for x in (*own, *TECHNIQUES) if x not in fixed]
+    free = options(spec)
     for name in overrides:
         if name in spec.lacks:
             raise ValueError(

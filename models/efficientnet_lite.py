@@ -28,6 +28,7 @@ from dropzoo.models.spec import (
     Weights,
 )
 from dropzoo.models.techniques import Techniques
+from dropzoo.models.timm_names import timm_name
 
 # repeats, kernel size, stride, expansion, filters
 STAGES = (
@@ -173,6 +174,7 @@ def _spec(
         preprocessing=PREPROCESSING,
         weights=weights,
         source_names=_source_names(width, depth),
+        other_source_names=(timm_name,),
         reference="Tan and Le 2019, Lite variants (tensorflow/tpu)",
     )
 

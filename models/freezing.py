@@ -6,71 +6,73 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from dropzoo.models.layer_places import Place, close_addresses, layer_places
+from dropzoo.models.levels import levels as levels
+
 if TYPE_CHECKING:
     import keras
 
 UpTo = str | Callable[[Any], bool]
 
 
-def levels(model: "keras.Model") -> dict[str, str]:
-    """The last layer at each resolution of a network.
-
-    Args:
-        model: A functional model on images.
-
-    Returns: `{"stride_2": layer name, "stride_4": ...}`, the finest first: the
-        last layer in the order of the model whose map is that many times
-        smaller than the input. Empty where the input is not one image of a
-        fixed height.
-    """
-    if not isinstance(model.input_shape, tuple):
-        return {}  # several inputs
-    height = _height(model.input_shape)
-    found: dict[int, str] = {}
-    for layer in model.layers:
-        rows = _height(_output_shape(layer))
-        if height and rows:
-            # Odd sizes round up: 15 of 240 is stride 16, 8 of 240 stride 32.
-            stride = 2 ** round(math.log2(height / rows))
-            if stride > 1:
-                found[stride] = layer.name
-    return {f"stride_{stride}": found[stride] for stride in sorted(found)}
-
-
 def freeze(model: "keras.Model", up_to: UpTo) -> list[str]:
     """Freezes layers, the named one included, and thaws all others.
 
-    Call it before `compile`: a compiled model keeps the variables that it was
-    compiled with.
+    What is frozen does not move in `fit`, and its BatchNorms use and keep
+    their moving statistics.
+
+    A layer inside an inner model, as in the `model.keras` of a run, is named
+    `"inner/layer"`; levels and `"head"` look into inner models by themselves.
+
+    A compiled model is compiled again as it was, because `compile` fixes which
+    variables train. Its optimizer keeps its step counter, its rate and the
+    slots (momenta and the like) of all variables that go on training; metrics
+    start anew. Slots of what is thawed start at zero: late in training Adam's
+    first steps there are up to 3.2 times the rate, so lower or warm it up.
+    Call it between two `fit`s, never in a callback.
 
     Args:
-        model: A functional model.
+        model: A built model.
         up_to: `"none"` thaws everything. `"head"` freezes everything before
             the last layer with weights, `"all"` everything. A level such as
             `"stride_8"`, or the name of a layer, freezes from the input up to
-            and including it. A shell pattern such as `"stage[12]_*"` and a
-            predicate `layer -> bool` freeze exactly the layers they match.
+            and including it. A shell pattern such as `"stage[12]_*"` or
+            `"inner/*_bn"` and a predicate `layer -> bool` freeze exactly the
+            layers they match; an inner model that matches is frozen as a
+            whole.
 
     Returns: Names of the frozen layers that have weights.
 
     Raises:
         TypeError: `up_to` is neither a string nor callable.
-        ValueError: Nothing in the model has that name or matches it.
-        RuntimeError: The model is compiled already.
+        ValueError: Nothing in the model has that name or matches it; or the
+            model is compiled and cannot be compiled again, and is then left
+            as it was.
     """
-    if model.compiled:
-        raise RuntimeError(
-            "freeze: `model` must not be compiled yet, because `compile` "
-            "fixes which variables are trained; freeze first, then compile."
-        )
-    frozen = _select(model, up_to)
+    from dropzoo.models.recompiling import recompile
+
+    places = layer_places(model)
+    chosen = _select(model, places, up_to)
+    inside = tuple(f"{x.address}/" for x in chosen if not x.is_leaf)
+    within = [x for x in places if x.address.startswith(inside)]
+    frozen = {id(x.operation) for x in (*chosen, *within) if x.is_leaf}
+    layers = [x.operation for x in places if hasattr(x.operation, "trainable")]
+    before = [(x, x.trainable) for x in (model, *reversed(layers))]
     model.trainable = True
-    for layer in model.layers:
-        layer.trainable = layer.name not in frozen
+    for place in places:
+        if place.is_leaf and hasattr(place.operation, "trainable"):
+            place.operation.trainable = id(place.operation) not in frozen
+    if model.compiled:
+        try:
+            recompile(model)
+        except Exception:
+            for layer, trainable in before:  # models before what is in them
+                layer.trainable = trainable
+            raise
     return [
-        layer.name
-        for layer in model.layers
-        if layer.name in frozen and layer.weights
+        place.address
+        for place in places
+        if id(place.operation) in frozen and place.has_weights
     ]
 
 
@@ -78,9 +80,9 @@ def unfreeze(model: "keras.Model") -> None:
     """Makes every layer trainable: `freeze(model, "none")`.
 
     Args:
-        model: A functional model that is not compiled yet.
+        model: A built model. A compiled one is compiled again, as by `freeze`.
 
-    Raises: RuntimeError when the model is compiled already.
+    Raises: ValueError when it is compiled and cannot be compiled again.
     """
     freeze(model, "none")
 
@@ -89,31 +91,34 @@ def trainable_report(model: "keras.Model") -> str:
     """How many parameters train, in one sentence.
 
     Args:
-        model: Any built model.
+        model: Any built model; layers of inner models count one by one.
     """
-    count = sum(_size(variable) for variable in model.trainable_variables)
-    total = sum(_size(variable) for variable in model.variables)
-    layers = [layer for layer in model.layers if layer.weights]
-    thawed = [layer for layer in layers if layer.trainable_variables]
+    count = sum(math.prod(x.shape) for x in model.trainable_weights)
+    total = sum(math.prod(x.shape) for x in model.weights)
+    layers = {
+        id(place.operation): place.operation
+        for place in layer_places(model)
+        if place.has_weights
+    }
+    thawed = [x for x in layers.values() if x.trainable_weights]
     return (
         f"{count:,} of {total:,} parameters train, in {len(thawed)} of "
         f"{len(layers)} layers with weights."
     )
 
 
-def _select(model: Any, up_to: UpTo) -> set[str]:
-    """Names of the layers to freeze."""
-    names = [layer.name for layer in model.layers]
+def _select(model: Any, places: list[Place], up_to: UpTo) -> list[Place]:
+    """The places to freeze; an inner model stands for all that is in it."""
     if not isinstance(up_to, str):
-        return _select_by_predicate(model, up_to)
+        return _select_by_predicate(model, places, up_to)
     if up_to == "none":
-        return set()
+        return []
     if up_to == "all":
-        return set(names)
-    available = levels(model)
+        return places
     if up_to == "head":
-        weighted = [layer.name for layer in model.layers if layer.weights]
-        return set(names[: names.index(weighted[-1])] if weighted else names)
+        heads = [i for i, place in enumerate(places) if place.has_weights]
+        return places[: heads[-1]] if heads else places
+    available = levels(model)
     if re.fullmatch(r"stride_\d+", up_to) and up_to not in available:
         raise ValueError(
             f"freeze: `up_to` must be a level of {model.name} "
@@ -121,47 +126,33 @@ def _select(model: Any, up_to: UpTo) -> set[str]:
             f"Received: up_to={up_to!r}"
         )
     name = available.get(up_to, up_to)
-    if name in names:
-        return set(names[: names.index(name) + 1])
-    matched = set(fnmatch.filter(names, up_to))
+    named = [i for i, place in enumerate(places) if place.address == name]
+    if named:
+        return places[: named[-1] + 1]
+    matched = [x for x in places if fnmatch.fnmatchcase(x.address, up_to)]
     if not matched:
         raise ValueError(
             "freeze: `up_to` must be 'none', 'head', 'all', a level "
             f"({', '.join(available) or 'it has none'}), or the name or "
             f"pattern of a layer of {model.name}. Received: up_to={up_to!r}"
+            f"{close_addresses(places, up_to)}"
         )
     return matched
 
 
 def _select_by_predicate(
-    model: Any, chooses: Callable[[Any], bool]
-) -> set[str]:
+    model: Any, places: list[Place], chooses: Callable[[Any], bool]
+) -> list[Place]:
     if not callable(chooses):
         raise TypeError(
             "freeze: `up_to` must be a string or a function of a layer. "
             f"Received: up_to={chooses!r}"
         )
-    matched = {layer.name for layer in model.layers if chooses(layer)}
+    layers = [x for x in places if hasattr(x.operation, "trainable")]
+    matched = [place for place in layers if chooses(place.operation)]
     if not matched:
         raise ValueError(
             f"freeze: the function `up_to` chose no layer of {model.name}; "
             "'none' freezes nothing."
         )
     return matched
-
-
-def _output_shape(layer: Any) -> tuple[int | None, ...]:
-    """Shape of what a layer gives; `()` where it gives several things."""
-    try:
-        return tuple(layer.output.shape)
-    except (AttributeError, ValueError):
-        return ()
-
-
-def _height(shape: tuple[int | None, ...]) -> int | None:
-    """Height of a map `(batch, height, width, channels)`, if it is one."""
-    return shape[1] if len(shape) == 4 else None
-
-
-def _size(variable) -> int:
-    return math.prod(variable.shape)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
-from dropzoo.models.freezing import levels
+from dropzoo.models.layer_places import layer_places
+from dropzoo.models.levels import levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,10 +97,11 @@ def depth_factors(model: keras.Model, decay: float) -> list[float]:
         )
     boundaries = set(levels(model).values())
     group, groups = 0, {}
-    for layer in model.layers:
-        for variable in layer.trainable_variables:
-            groups[id(variable)] = group
-        group += layer.name in boundaries
+    for place in layer_places(model):
+        if place.has_weights:
+            for variable in place.operation.trainable_variables:
+                groups[id(variable)] = group
+        group += place.address in boundaries
     return [
         decay ** (group - groups[id(variable)])
         for variable in model.trainable_variables

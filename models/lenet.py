@@ -16,7 +16,7 @@ from dropzoo.models.plain_layers import (
     classifier_after_hidden,
     hidden_dense,
 )
-from dropzoo.models.spec import MNIST, ModelSpec, Preprocessing
+from dropzoo.models.spec import LEVELS, MNIST, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Pooling, Techniques
 
 
@@ -82,6 +82,7 @@ SPECS = (
             "own_activation": "relu",
         },
         input_size=28,
+        levels=LEVELS[:3],
         channels=1,
         smallest_size=16,
         num_classes=10,
@@ -103,6 +104,7 @@ SPECS = (
             "own_activation": "tanh",
         },
         input_size=32,
+        levels=LEVELS[:3],
         channels=1,
         smallest_size=16,
         num_classes=10,

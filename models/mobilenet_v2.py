@@ -27,6 +27,7 @@ from dropzoo.models.spec import (
     Weights,
 )
 from dropzoo.models.techniques import Techniques
+from dropzoo.models.timm_names import timm_name
 
 # expansion, filters, repeats, stride (the paper's t, c, n, s)
 STAGES = (
@@ -140,6 +141,7 @@ SPECS = (
         preprocessing=PREPROCESSING,
         lacks=LACKS,
         source_names=source_name,
+        other_source_names=(timm_name,),
         reference="Sandler et al. 2018",
         weights=(
             Weights(

@@ -11,7 +11,7 @@ from typing import Any
 
 from dropzoo.models.heads import classifier
 from dropzoo.models.plain_layers import LACKS, convolution
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Pooling, Techniques
 
 # kernel size, filters, filters of the 1x1 convolutions after it
@@ -91,6 +91,7 @@ SPECS = (
         name="nin_cifar",
         build=build,
         input_size=32,
+        levels=LEVELS[:2],
         smallest_size=3,
         num_classes=10,
         parameters=966_986,

@@ -52,7 +52,7 @@ DAMAGE = (
 )
 
 
-class _Forbidden(pickle.UnpicklingError):
+class Forbidden(pickle.UnpicklingError):
     """A file asks for something that only a trusted program may have."""
 
 
@@ -75,7 +75,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         else:
             content = _read_legacy(path)
         tensors = _only_tensors(_find_state_dict(content))
-    except _Forbidden as error:
+    except Forbidden as error:
         raise ValueError(f"Refused to read {path.name}: {error}") from None
     except DAMAGE as error:
         raise ValueError(
@@ -142,7 +142,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
             return lambda tensor, *_: tensor
         if module == "torch" and name in STORAGE_DTYPES:
             return name
-        raise _Forbidden(
+        raise Forbidden(
             f"it asks for `{module}.{name}`, and only tensors of NumPy's "
             "number types are allowed."
         )

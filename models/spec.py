@@ -7,7 +7,10 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dropzoo.models.keras_weights import KerasWeights
 
 # The photos on which bundled weights are re-measured; see
 # tests/models/test_pretrained.py.
@@ -30,6 +33,9 @@ class Preprocessing:
     scale: tuple[float, ...]
     crop: float = 0.875
 
+
+# Levels of resolution, as `dropzoo.models.feature_extractor` names them.
+LEVELS = tuple(f"stride_{2**power}" for power in range(1, 8))
 
 # Mean and standard deviation over the training images of each.
 IMAGENET = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -109,12 +115,16 @@ class ModelSpec:
         weights: Trained weights, the recommended first.
         source_names: Maps the name of one of our layers to the name of its
             module in a PyTorch state dict.
+        other_source_names: The same for state dicts of other projects that
+            hold the same network.
         lacks: Techniques that the network has no place for, each with the
             reason, to go on after "because".
         num_classes: Of the published network.
         channels: Of the published network's input.
         smallest_size: Side of the smallest input that the network can be
             built for, in pixels.
+        levels: Levels of resolution at the size of the published network, the
+            finest first.
         flattened: Names of dense layers that take a flattened map, each with
             the channels of that map. PyTorch puts them first, Keras last.
         reference: The paper.
@@ -127,10 +137,12 @@ class ModelSpec:
     preprocessing: Preprocessing
     reference: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[Weights, ...] = ()
+    weights: "tuple[Weights | KerasWeights, ...]" = ()
     source_names: Callable[[str], str] | None = None
+    other_source_names: tuple[Callable[[str], str], ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
     num_classes: int = 1000
     channels: int = 3
     smallest_size: int = 1
+    levels: tuple[str, ...] = LEVELS[:5]
     flattened: Mapping[str, int] = field(default_factory=dict)

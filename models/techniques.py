@@ -5,6 +5,7 @@ layers and drops, so that a technique is written once and not in every family.
 """
 
 import dataclasses
+from numbers import Real
 from typing import Any, Literal, get_args
 
 from dropzoo.models.seeds import layer_seed
@@ -13,16 +14,23 @@ Pooling = Literal["max", "average", "stochastic", "fractional"]
 RATES = ("stochastic_depth", "dropconnect", "drop_block")
 
 
-def check_rate(option: str, rate: float) -> None:
+def check_rate(option: str, rate: Any) -> None:
     """Refuses what is no rate of dropping.
 
     Args:
         option: The option of `create_model` that it was given for.
         rate: What was given.
 
-    Raises: ValueError when it is not in [0, 1).
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is not in [0, 1).
     """
-    if not 0 <= rate < 1:
+    if not isinstance(rate, Real):
+        raise TypeError(
+            f"create_model: `{option}` must be a number in [0, 1). "
+            f"Received: {option}={rate!r}"
+        )
+    if not 0 <= float(rate) < 1:
         raise ValueError(
             f"create_model: `{option}` must be in [0, 1). "
             f"Received: {option}={rate!r}"
@@ -117,10 +125,20 @@ class Techniques:
             x: Symbolic tensor of any shape.
             name: Of the layer.
             own: The activation of the network's paper.
+
+        Raises: ValueError when Keras has no activation of that name.
         """
         from keras import layers
 
-        return layers.Activation(self.activation or own, name=name)(x)
+        try:
+            layer = layers.Activation(self.activation or own, name=name)
+        except ValueError:
+            raise ValueError(
+                "create_model: `activation` must be None or the name of a "
+                "Keras activation, such as 'gelu'. "
+                f"Received: activation={self.activation!r}"
+            ) from None
+        return layer(x)
 
     def dense(self, x: Any, units: int, name: str, **options: Any) -> Any:
         """A dense layer, of whose weights some may be dropped.

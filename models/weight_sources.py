@@ -5,14 +5,15 @@ Whatever the kind of file, nothing in it is executed.
 
 import abc
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dropzoo.models.cache_folder import cache_folder
-from dropzoo.models.heads import HEAD_VARIABLES
+from dropzoo.models.heads import HEAD
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.restricted_pickle import read_state_dict
 from dropzoo.models.saved_model import load_saved_model
 from dropzoo.models.spec import ModelSpec, Weights
@@ -20,13 +21,11 @@ from dropzoo.models.state_dict import (
     classes_of_state_dict,
     convert_state_dict,
 )
+from dropzoo.models.variable_names import variables_of
 from dropzoo.models.weight_cache import read_cached, write_cached
+from dropzoo.models.weights_file import read_weights_file
 
 Tensors = dict[str, np.ndarray]
-
-# How Keras numbers the variables of a layer in a weights file.
-NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
-KERNEL_VARIABLES = ("kernel", "bias")
 
 
 class WeightSource(abc.ABC):
@@ -57,7 +56,7 @@ class WeightSource(abc.ABC):
 
 
 def open_weights(
-    spec: ModelSpec, weights: Weights | str | Path
+    spec: ModelSpec, weights: Weights | KerasWeights | str | Path
 ) -> WeightSource:
     """Opens a record of the catalogue, or a file.
 
@@ -72,6 +71,10 @@ def open_weights(
     """
     if isinstance(weights, Weights):
         return PackagedWeights(spec, weights)
+    if isinstance(weights, KerasWeights):
+        from dropzoo.models.keras_download import DownloadedWeights
+
+        return DownloadedWeights(spec, weights)
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(
@@ -176,18 +179,28 @@ class KerasFile(WeightSource):
     def __init__(self, path: Path):
         self.origin = str(path)
         self.sha256 = sha256_of_file(path)
-        read = _read_keras_model if path.suffix == ".keras" else _read_h5
-        self.content = read(path)
-        head = self.content.get(HEAD_VARIABLES[0])
-        self.num_classes = 0 if head is None else head.shape[-1]
+        is_model = path.suffix == ".keras"
+        read = _read_keras_model if is_model else read_weights_file
+        self.layers = read(path)
+        head = self.layers.get(HEAD)
+        self.num_classes = head[0].shape[-1] if head else 0
 
     def tensors(self, names: Collection[str]) -> Tensors:
         """Gives what the file holds.
 
         Args:
-            names: Of no account here.
+            names: `layer/variable` of each variable of the model, in the order
+                in which its layers have them: the file knows their order only.
         """
-        return self.content
+        known: dict[str, list[str]] = {}
+        for name in names:
+            layer, variable = name.split("/")
+            known.setdefault(layer, []).append(variable)
+        return {
+            f"{layer}/{variable}": array
+            for layer, arrays in self.layers.items()
+            for variable, array in _pair(known.get(layer), arrays)
+        }
 
 
 def sha256_of_file(path: Path) -> str:
@@ -203,9 +216,9 @@ def named_variables(model: Any) -> dict[str, Any]:
         model: A functional model without inner models.
     """
     return {
-        f"{layer.name}/{variable.name}": variable
+        f"{layer.name}/{name}": variable
         for layer in model.layers
-        for variable in layer.weights
+        for name, variable in variables_of(layer).items()
     }
 
 
@@ -217,41 +230,30 @@ def _read_state(path: Path) -> Tensors:
         return read_state_dict(path)
     try:
         return load_file(path)
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path.name} is not a whole safetensors file ({error})."
         ) from None
 
 
-def _read_keras_model(path: Path) -> Tensors:
+def _read_keras_model(path: Path) -> dict[str, list[np.ndarray]]:
     import keras
 
     model = load_saved_model(path)
     inner = [x for x in model.layers if isinstance(x, keras.Model)]
-    layers = named_variables(inner[0] if inner else model)
     return {
-        name: keras.ops.convert_to_numpy(variable)
-        for name, variable in layers.items()
+        layer.name: [keras.ops.convert_to_numpy(x) for x in layer.weights]
+        for layer in (inner[0] if inner else model).layers
+        if layer.weights
     }
 
 
-def _read_h5(path: Path) -> Tensors:
-    import h5py
-
-    tensors = {}
-    try:
-        with h5py.File(path) as file:
-            for group in file["layers"].values():
-                variables = group["vars"]
-                layer = variables.attrs["name"]
-                norm = str(layer).endswith("_bn")
-                kinds = NORM_VARIABLES if norm else KERNEL_VARIABLES
-                for number, kind in enumerate(kinds[: len(variables)]):
-                    tensors[f"{layer}/{kind}"] = np.asarray(
-                        variables[str(number)]
-                    )
-    except (OSError, KeyError, AttributeError, RuntimeError) as error:
-        raise ValueError(
-            f"{path.name} is not a whole Keras weights file ({error})."
-        ) from None
-    return tensors
+def _pair(
+    variables: list[str] | None, arrays: list[np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Variables and arrays; an array without a variable has a number."""
+    if variables is None:  # of a layer that the model lacks
+        variables = ["kernel", "bias"] if len(arrays) <= 2 else []
+    for number, array in enumerate(arrays):
+        is_known = number < len(variables)
+        yield variables[number] if is_known else str(number), array

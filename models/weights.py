@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dropzoo.models.heads import HEAD_VARIABLES
+from dropzoo.models.input_channels import adapted_stem
+from dropzoo.models.keras_weights import KerasWeights
 from dropzoo.models.spec import ModelSpec, Weights
 from dropzoo.models.state_dict import mismatch
 from dropzoo.models.weight_sources import (
@@ -21,6 +23,7 @@ from dropzoo.models.weight_sources import (
     named_variables,
     open_weights,
 )
+from dropzoo.models.weights_file import NUMBERS
 
 if TYPE_CHECKING:
     import keras
@@ -37,12 +40,15 @@ class LoadReport:
         sha256: SHA-256 of the file they were read from.
         loaded: Names of the tensors that were loaded.
         left_random: Names of the tensors that keep their random values.
+        adapted: Names of the tensors that were fitted from RGB to other
+            channels, and how many.
     """
 
     origin: str
     sha256: str
     loaded: tuple[str, ...]
     left_random: tuple[str, ...]
+    adapted: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def sentence(self) -> str:
         """What happened, for a person."""
@@ -50,6 +56,11 @@ class LoadReport:
             f"Loaded {len(self.loaded)} tensors from {self.origin} "
             f"(SHA-256 {self.sha256[:12]}...)"
         )
+        for name, channels in self.adapted.items():
+            how = "summed over RGB for 1 channel"
+            if channels > 1:
+                how = f"cycled through RGB and rescaled for {channels} channels"
+            text += f"; {name} was {how}"
         if self.left_random:
             text += f"; new and random: {', '.join(self.left_random)}"
         return f"{text}."
@@ -58,7 +69,7 @@ class LoadReport:
 def load_weights(
     model: "keras.Model",
     spec: ModelSpec,
-    source: WeightSource | Weights | str | Path,
+    source: WeightSource | Weights | KerasWeights | str | Path,
     *,
     new_head: bool = False,
 ) -> LoadReport:
@@ -74,7 +85,8 @@ def load_weights(
         new_head: Whether the classifier stays random, which is logged as a
             warning. A model without a classifier needs no such permission.
 
-    Returns: A report of what was loaded.
+    Returns: A report of what was loaded. A first convolution that was trained
+        on RGB is fitted to the channels of the model.
 
     Raises:
         FileNotFoundError: The file is not there; where it belongs to a
@@ -88,14 +100,20 @@ def load_weights(
     random = [name for name in HEAD_VARIABLES if new_head and name in variables]
     wanted = {k: v for k, v in variables.items() if k not in random}
     tensors = source.tensors(variables)
+    adapted = adapted_stem(tensors, variables)
+    tensors = {**tensors, **adapted}
     _check_names(tensors, wanted, spec, source)
     _check_values(tensors, wanted, spec, source)
     for name, variable in wanted.items():
         variable.assign(tensors[name])
     report = LoadReport(
-        source.origin, source.sha256, tuple(wanted), tuple(random)
+        source.origin,
+        source.sha256,
+        tuple(wanted),
+        tuple(random),
+        {name: kernel.shape[2] for name, kernel in adapted.items()},
     )
-    level = logging.WARNING if random else logging.INFO
+    level = logging.WARNING if random or adapted else logging.INFO
     logger.log(level, report.sentence())
     return report
 
@@ -134,6 +152,11 @@ def _check_values(
                 f"{tuple(variable.shape)}, but {source.origin} holds "
                 f"{tensors[name].shape}; weights of another size or another "
                 "number of classes need `num_classes` to match."
+            )
+        if tensors[name].dtype.kind not in NUMBERS:
+            raise ValueError(
+                f"create_model: {name} in {source.origin} must hold real "
+                f"numbers, but holds {tensors[name].dtype}; get the file again."
             )
         if not np.isfinite(tensors[name]).all():
             raise ValueError(

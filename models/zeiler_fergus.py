@@ -11,7 +11,7 @@ from typing import Any
 
 from dropzoo.models.heads import classifier
 from dropzoo.models.plain_layers import LACKS, convolution
-from dropzoo.models.spec import CIFAR10, ModelSpec, Preprocessing
+from dropzoo.models.spec import CIFAR10, LEVELS, ModelSpec, Preprocessing
 from dropzoo.models.techniques import Techniques
 
 CONVOLUTIONS = (1, 2, 3)
@@ -73,6 +73,7 @@ SPECS = (
         name="stochastic_pooling_cnn",
         build=build,
         input_size=32,
+        levels=LEVELS[:3],
         smallest_size=5,
         num_classes=10,
         # Our count: 4,864 + 2 x 102,464 + 10,250.

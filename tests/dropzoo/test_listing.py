@@ -25,6 +25,12 @@ def test_a_line_tells_size_weights_accuracy_and_licence(capsys):
     ]  # fmt: skip
 
 
+def test_a_small_network_is_counted_in_thousands(capsys):
+    listing.main(["notes_cnn"])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split() == ["notes_cnn", "8.5", "k", "28", "px", *"---"]
+
+
 def test_plain_text_has_no_tabs_colours_or_boxes(capsys):
     listing.main([])
     out = capsys.readouterr().out

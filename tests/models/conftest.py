@@ -1,6 +1,8 @@
 """A tiny network with its own record, so that weights load in no time."""
 
 import dataclasses
+import math
+import types
 
 import keras
 import numpy as np
@@ -103,3 +105,61 @@ def in_catalogue(tiny, monkeypatch):
 
     put()
     return put
+
+
+def convolve(x, weight, bias=None, stride=1, padding=0):
+    """A convolution as PyTorch defines it, on `(channels, height, width)`."""
+    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding)))
+    sides = weight.shape[2:]
+    windows = np.lib.stride_tricks.sliding_window_view(x, sides, axis=(1, 2))
+    windows = windows[:, ::stride, ::stride]
+    y = np.einsum("chwij,ocij->ohw", windows, weight, optimize=True)
+    return y if bias is None else y + bias[:, None, None]
+
+
+def normalize(x, state, name):
+    """Batch normalization by the running statistics."""
+    parts = ("weight", "bias", "running_mean", "running_var")
+    gamma, beta, mean, variance = (
+        state[f"{name}.{part}"][:, None, None] for part in parts
+    )
+    return (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+
+
+def max_pool(x, padding=0):
+    """Maxima of 3x3 windows, two positions apart."""
+    margins = ((0, 0), (padding, padding), (padding, padding))
+    x = np.pad(x, margins, constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))
+    return windows[:, ::2, ::2].max(axis=(3, 4))
+
+
+@pytest.fixture(scope="session")
+def numpy_layers():
+    """The layers of PyTorch's networks in NumPy, as an oracle."""
+    return types.SimpleNamespace(
+        convolve=convolve, normalize=normalize, max_pool=max_pool
+    )
+
+
+@pytest.fixture(scope="session")
+def random_state():
+    """Random tensors for a layout of PyTorch, `{name: shape}`."""
+
+    def draw(layout):
+        rng = np.random.default_rng(0)
+        state = {}
+        for name, shape in layout.items():
+            values = rng.normal(size=shape).astype("float32")
+            if len(shape) > 1:  # so that no map grows or fades
+                values *= np.sqrt(2 / math.prod(shape[1:]))
+            elif name.endswith("running_var"):
+                values = 0.5 + values**2
+            elif name.endswith("weight"):
+                values = 1 + 0.1 * values
+            else:
+                values *= 0.1
+            state[name] = np.asarray(values, "float32")
+        return state
+
+    return draw
