@@ -11,6 +11,7 @@ from .graft import ungraft as ungraft
 from .graft_report import graft_report as graft_report
 from .predict_samples import SampledPredictions as SampledPredictions
 from .predict_samples import predict_samples as predict_samples
+from .recompute_batch_norm import recompute_batch_norm as recompute_batch_norm
 from .replace_head import replace_head as replace_head
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
