@@ -1,4 +1,10 @@
 from .call_after_batch import CallAfterBatch as CallAfterBatch
 from .exact_resume import ExactResume as ExactResume
+from .exponential_moving_average import (
+    ExponentialMovingAverage as ExponentialMovingAverage,
+)
 from .progress_bar import ProgressBar as ProgressBar
 from .snapshot_ensemble import SnapshotEnsemble as SnapshotEnsemble
+from .stochastic_weight_averaging import (
+    StochasticWeightAveraging as StochasticWeightAveraging,
+)

@@ -16,6 +16,21 @@ def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
     return int(keras.ops.convert_to_numpy(counter.value))
 
 
+def updates_made(optimizer: keras.optimizers.Optimizer) -> int:
+    """The number of times that the optimizer has moved the weights.
+
+    Args:
+        optimizer: A built optimizer, wrapped for loss scaling or not, or a
+            `MultiOptimizer`. Neither a step that loss scaling skips nor a
+            batch that `gradient_accumulation_steps` holds back is counted.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    parts = getattr(inner, "optimizers", [inner])
+    return max(
+        int(keras.ops.convert_to_numpy(part.iterations)) for part in parts
+    )
+
+
 def optimizer_schedule(
     optimizer: keras.optimizers.Optimizer,
 ) -> keras.optimizers.schedules.LearningRateSchedule:
