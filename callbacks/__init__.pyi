@@ -4,6 +4,9 @@ from .exponential_moving_average import (
     ExponentialMovingAverage as ExponentialMovingAverage,
 )
 from .progress_bar import ProgressBar as ProgressBar
+from .sanity_check import SanityCheck as SanityCheck
+from .sanity_failure import SanityFailure as SanityFailure
+from .sanity_failures import sanity_failures as sanity_failures
 from .snapshot_ensemble import SnapshotEnsemble as SnapshotEnsemble
 from .stochastic_weight_averaging import (
     StochasticWeightAveraging as StochasticWeightAveraging,

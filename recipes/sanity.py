@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from dropzoo.callbacks.few_of_each_class import few_of_each_class
 from dropzoo.data.examples import Examples
 from dropzoo.data.pipeline import evaluation_batches, image_errors
 from dropzoo.models.heads import HEAD
@@ -41,7 +42,7 @@ def check_start(
     Raises: ValueError when the network's output is not finite, or the tiny
         batch cannot be learned: then pictures, labels or weights are wrong.
     """
-    tiny = examples.subset(_few_of_each_class(examples.labels))
+    tiny = examples.subset(few_of_each_class(examples.labels, TINY))
     batches = evaluation_batches(
         tiny, network.input_shape[1:3], batch_size=TINY
     )
@@ -73,16 +74,6 @@ def check_start(
                 f"but its loss stays at {last:.2f}; are equal photos in "
                 "different classes, or all photos blank?"
             )
-
-
-def _few_of_each_class(labels: np.ndarray) -> np.ndarray:
-    """Positions of up to 20 photos, class after class in turn."""
-    order = np.argsort(labels, kind="stable")
-    ranks = np.empty(len(labels), int)
-    for label in np.unique(labels):
-        rows = order[labels[order] == label]
-        ranks[rows] = np.arange(len(rows))
-    return np.lexsort((labels, ranks))[:TINY]
 
 
 def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
