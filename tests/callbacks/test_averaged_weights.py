@@ -75,6 +75,27 @@ def swa(**options):
 either = pytest.mark.parametrize("make", [ema, swa])
 
 
+class SavedAfter(keras.callbacks.Callback):
+    """Keeps, after an epoch, what `ExactResume` would."""
+
+    def __init__(self, average, epoch):
+        super().__init__()
+        self.average, self.epoch = average, epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.values = [read(v) for v in variables_of(self.model)]
+            self.state = self.average.get_state()
+
+
+def variables_of(model):
+    return model.variables + model.optimizer.variables
+
+
+def read(variable):
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
 def assert_same(found, expected):
     for value, right in zip(found, expected, strict=True):
         np.testing.assert_array_equal(value, right)
@@ -86,161 +107,145 @@ def differ(found, expected):
     )
 
 
-@either
-def test_the_training_itself_is_the_same_to_the_bit(make):
-    plain, with_average = Noted(), Noted()
-    fit(build(), plain, validation_data=(X, Y))
-    average = make(apply="validation")
-    fit(build(), with_average, average, validation_data=(X, Y))
+@pytest.fixture(scope="module")
+def plain():
+    """What a training without averages is like."""
+    noted = Noted()
+    fit(build(), noted, validation_data=(X, Y))
+    return noted
+
+
+@pytest.fixture(scope="module", params=[ema, swa])
+def validated(request):
+    """A training whose validation sees the averages."""
+    average = request.param(apply="validation")
+    model, noted, saved = build(), Noted(), SavedAfter(average, 1)
+    data = {"validation_data": (X, Y)}
+    history = fit(model, average, noted, saved, **data).history
+    return request.param, model, average, noted, saved, history
+
+
+def test_the_training_itself_is_the_same_to_the_bit(plain, validated):
+    _, _, _, noted, _, _ = validated
     for found, expected in zip(
-        with_average.after_batch + with_average.after_epoch,
+        noted.after_batch + noted.after_epoch,
         plain.after_batch + plain.after_epoch,
         strict=True,
     ):
         assert_same(found, expected)
 
 
-@either
-def test_validation_sees_the_averages_only_if_asked_to(make):
-    for apply, sees in [("end", False), ("validation", True)]:
-        noted = Noted()
-        fit(build(), make(apply=apply), noted, validation_data=(X, Y))
-        assert differ(noted.in_validation[-1], noted.after_batch[-1]) == sees
+def test_validation_sees_the_averages_of_its_epoch_too(validated):
+    _, model, average, noted, _, history = validated
+    averaged = average.averaged_model()
+    assert_same(noted.in_validation[-1], averaged.get_weights())
+    assert differ(noted.in_validation[-1], noted.after_batch[-1])
+    averaged.compile("sgd", model.loss)
+    scores = averaged.evaluate(X, Y, batch_size=4, verbose=0)
+    np.testing.assert_allclose(history["val_loss"][-1], scores, rtol=1e-5)
 
 
-@either
-def test_the_scores_of_validation_are_those_of_the_averages(make):
-    model = build()
-    average = make(apply="validation")
-    history = fit(model, average, validation_data=(X, Y)).history
-    found = model.evaluate(X, Y, verbose=0)  # holds them since the end
-    np.testing.assert_allclose(history["val_loss"][-1], found, rtol=1e-5)
+def test_the_model_ends_with_the_averages(validated):
+    _, model, average, noted, _, _ = validated
+    assert_same(model.get_weights(), average.averaged_model().get_weights())
+    assert differ(model.get_weights(), noted.after_batch[-1])
 
 
-@either
-def test_the_model_ends_with_the_averages_only_if_asked_to(make):
-    for apply, ends in [("end", True), ("never", False)]:
-        noted, model, average = Noted(), build(), make(apply=apply)
-        fit(model, average, noted)
-        averaged = average.averaged_model().get_weights()
-        expected = averaged if ends else noted.after_batch[-1]
-        assert_same(model.get_weights(), expected)
-        assert differ(averaged, noted.after_batch[-1])
-
-
-@either
-def test_the_averaged_model_shares_nothing_with_the_trained_one(make):
-    model, average = build(), make(apply="never")
-    fit(model, average)
-    before = model.get_weights()
-    twin = average.averaged_model()
-    for variable in twin.weights:
-        variable.assign(keras.ops.zeros_like(variable))
-    assert_same(model.get_weights(), before)
-    assert differ(average.averaged_model().get_weights(), twin.get_weights())
-
-
-@either
-def test_state_and_weights_go_on_to_the_bit(make):
-    """As `ExactResume` does it: state, weights and counters come back."""
-    whole, expected = make(apply="validation"), build()
-    fit(expected, whole, epochs=4, validation_data=(X, Y))
-
-    first, model = make(apply="validation"), build()
-    saved = {}
-
-    class Save(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
-                variables = (
-                    self.model.variables + self.model.optimizer.variables
-                )
-                saved["variables"] = [
-                    np.array(keras.ops.convert_to_numpy(v)) for v in variables
-                ]
-                saved["state"] = first.get_state()
-
-    fit(model, first, Save(), validation_data=(X, Y))
-    model, second = build(), make(apply="validation")
+def test_state_and_weights_go_on_to_the_bit(validated):
+    make, expected, whole, _, saved, _ = validated
+    model, average = build(), make(apply="validation")
     model.optimizer.build(model.trainable_variables)
-    variables = model.variables + model.optimizer.variables
-    for variable, value in zip(variables, saved["variables"], strict=True):
+    variables = variables_of(model)
+    for variable, value in zip(variables, saved.values, strict=True):
         variable.assign(value)
-    second.set_state(saved["state"])
-    fit(model, second, epochs=4, initial_epoch=2, validation_data=(X, Y))
+    average.set_state(saved.state)
+    fit(model, average, initial_epoch=2, validation_data=(X, Y))
     assert_same(model.get_weights(), expected.get_weights())
-    assert second.num_averaged == whole.num_averaged
+    assert average.num_averaged == whole.num_averaged
+
+
+def test_a_state_is_made_of_numbers_and_arrays(validated):
+    _, _, average, _, saved, _ = validated
+    state = saved.state
+    assert type(state["num_averaged"]) is type(state["updates"]) is int
+    assert state["num_averaged"] < average.num_averaged
+    assert {type(key) for key in state["averages"]} == {str}
+    values = state["averages"].values()
+    assert {type(value) for value in values} == {np.ndarray}
+    assert {value.dtype.name for value in values} == {"float32"}
 
 
 @either
-def test_a_state_is_made_of_numbers_and_arrays(make):
-    average = make()
-    fit(build(), average)
-    state = average.get_state()
-    assert type(state["num_averaged"]) is int
-    averages = state["averages"]
-    assert averages
-    assert {type(key) for key in averages} == {str}
-    assert {(type(x), x.dtype.name) for x in averages.values()} == {
-        (np.ndarray, "float32")
-    }
+def test_validation_sees_the_weights_where_only_the_end_is_averaged(make):
+    noted, model, average = Noted(), build(), make(apply="end")
+    fit(model, average, noted, validation_data=(X, Y))
+    assert_same(noted.in_validation[-1], noted.after_batch[-1])
+    assert_same(model.get_weights(), average.averaged_model().get_weights())
+    assert differ(model.get_weights(), noted.after_batch[-1])
 
 
-@either
-def test_a_state_is_not_changed_by_what_follows(make):
-    model, average = build(), make(apply="never")
-    fit(model, average)
-    state = average.get_state()
-    before = {key: value.copy() for key, value in state["averages"].items()}
-    fit(model, average)
-    assert_same(state["averages"].values(), before.values())
-    assert differ(average.get_state()["averages"].values(), before.values())
+def test_the_model_is_left_alone_and_its_averages_shared_with_nobody():
+    averages = [ema(apply="never"), swa(apply="never")]
+    noted, model = Noted(), build()
+    fit(model, noted, *averages)
+    trained = model.get_weights()
+    assert_same(trained, noted.after_batch[-1])
+    states = [average.get_state() for average in averages]
+    for average, state in zip(averages, states, strict=True):
+        twin = average.averaged_model()
+        averaged = twin.get_weights()
+        assert differ(averaged, trained)
+        for variable in twin.weights:
+            variable.assign(keras.ops.zeros_like(variable))
+        assert_same(model.get_weights(), trained)
+        assert_same(average.averaged_model().get_weights(), averaged)
+        before = {k: v.copy() for k, v in state["averages"].items()}
+        average._add(0.5)
+        assert_same(state["averages"].values(), before.values())
 
 
-@either
-def test_a_state_from_before_the_training_is_that_of_a_new_one(make):
-    average, model = make(), build()
-    average.set_state(make().get_state())
-    fit(model, average)
-    expected = build()
-    fit(expected, make())
-    assert_same(model.get_weights(), expected.get_weights())
+def test_a_state_from_before_the_training_is_that_of_a_new_one(plain):
+    average = ema(apply="never", warmup=False)
+    average.set_state(ema().get_state())
+    fit(build(), average, epochs=1)
+    expected = plain.after_batch[0][0]
+    for weights in plain.after_batch[1:4]:
+        expected = 0.8 * expected + 0.2 * weights[0]
+    found = average.get_state()["averages"]["0"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@either
-def test_frozen_layers_keep_their_weights_and_statistics(make):
-    model, average = build(), make()
+def test_frozen_layers_keep_their_weights_and_statistics():
+    averages = [ema(apply="never"), swa(apply="never")]
+    model = build()
     for layer in model.layers[:-1]:
         layer.trainable = False
-    fit(model)  # compiled before: so the first layers move
-    before = [layer.get_weights() for layer in model.layers[:-1]]
-    model.compile("sgd", model.loss)
-    fit(model, average)
-    for layer, weights in zip(model.layers[:-1], before, strict=True):
-        assert_same(layer.get_weights(), weights)
+    frozen = [layer.get_weights() for layer in model.layers[:-1]]
+    fit(model, *averages, epochs=2)
+    for average in averages:
+        twin = average.averaged_model()
+        for layer, weights in zip(twin.layers[:-1], frozen, strict=True):
+            assert_same(layer.get_weights(), weights)
+            assert not layer.trainable
 
 
-@either
-def test_a_layer_that_is_thawed_later_joins_with_its_frozen_weights(make):
-    model, average = build(), make(apply="never")
-    first = model.layers[0]
-    kernels = [first.get_weights()[0]]
-
-    class Note(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            kernels.append(self.model.layers[0].get_weights()[0])
-
-    first.trainable = False
-    model.compile(keras.optimizers.SGD(0.5), model.loss)
-    fit(model, average)
-    first.trainable = True
-    model.compile(keras.optimizers.SGD(0.5), model.loss)
-    fit(model, average, Note(), epochs=5, initial_epoch=4)
-    found = average.averaged_model().layers[0].get_weights()[0]
-    assert differ([found], kernels[:1])
-    if make is swa:  # epochs 1, 2 frozen, 4 thawed
-        expected = (2 * kernels[0] + kernels[1]) / 3
-        np.testing.assert_allclose(found, expected, rtol=1e-5)
+def test_a_layer_that_is_thawed_later_joins_with_its_frozen_weights():
+    averages = [ema(apply="never"), swa(apply="never")]
+    model, noted = build(), Noted()
+    kernel = model.get_weights()[0]
+    for trainable, epochs in [(False, (0, 3)), (True, (3, 4))]:
+        model.layers[0].trainable = trainable
+        model.compile(keras.optimizers.SGD(0.5), model.loss)
+        options = {"initial_epoch": epochs[0], "epochs": epochs[1]}
+        fit(model, *averages, noted, **options)
+    smooth, mean = (x.averaged_model().get_weights()[0] for x in averages)
+    thawed = noted.after_epoch[-1][0]
+    np.testing.assert_allclose(mean, (2 * kernel + thawed) / 3, rtol=1e-5)
+    expected = kernel
+    for n, weights in enumerate(noted.after_batch[12:], start=12):
+        decay = min(0.8, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * weights[0]
+    np.testing.assert_allclose(smooth, expected, rtol=1e-5)
 
 
 def test_averages_of_half_precision_weights_are_float32():
@@ -272,10 +277,13 @@ def test_the_averages_go_with_mixed_precision():
 
 
 def test_batches_may_be_a_function():
-    found, expected = build(), build()
-    fit(found, StochasticWeightAveraging(1, batches=lambda: iter(BATCHES)))
-    fit(expected, swa())
-    assert_same(found.get_weights(), expected.get_weights())
+    averages = [
+        StochasticWeightAveraging(0, apply="never", batches=batches)
+        for batches in (BATCHES, lambda: iter(BATCHES))
+    ]
+    fit(build(), *averages, epochs=1)
+    one, other = (x.averaged_model().get_weights() for x in averages)
+    assert_same(one, other)
 
 
 def test_a_validation_that_broke_off_leaves_the_training_unharmed():

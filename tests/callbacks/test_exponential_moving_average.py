@@ -54,22 +54,26 @@ def assert_close(found, expected):
         np.testing.assert_allclose(value, right, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("warmup", [True, False])
-@pytest.mark.parametrize("decay", [0.0, 0.4, 0.999])
-def test_averages_follow_the_definition(decay, warmup):
-    noted, model = Noted(), build()
-    fit(model, noted, ExponentialMovingAverage(decay, warmup=warmup))
-    expected = average_of(noted.weights, decay, warmup)
-    assert_close(model.get_weights(), expected)
+def test_averages_follow_the_definition():
+    options = [(d, w) for d in (0.0, 0.4, 0.999) for w in (True, False)]
+    averages = [
+        ExponentialMovingAverage(decay, warmup=warmup, apply="never")
+        for decay, warmup in options
+    ]
+    noted = Noted()
+    fit(build(), noted, *averages)
+    for average, (decay, warmup) in zip(averages, options, strict=True):
+        expected = average_of(noted.weights, decay, warmup)
+        assert_close(average.averaged_model().get_weights(), expected)
 
 
 def test_without_warmup_it_is_what_keras_computes():
-    options = {"use_ema": True, "ema_momentum": 0.9}
-    theirs = build(keras.optimizers.SGD(0.5, **options))
-    fit(theirs)
-    ours = build()
-    fit(ours, ExponentialMovingAverage(0.9, warmup=False))
-    assert_close(ours.get_weights(), theirs.get_weights())
+    optimizer = keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9)
+    model = build(optimizer)
+    ours = ExponentialMovingAverage(0.9, warmup=False, apply="never")
+    fit(model, ours)
+    theirs = model.get_weights()
+    assert_close(ours.averaged_model().get_weights(), theirs)
 
 
 def test_steps_that_loss_scaling_skips_add_nothing():
@@ -112,22 +116,19 @@ def test_updates_of_several_optimizers_count_once():
     assert_close(average.averaged_model().get_weights(), expected)
 
 
-def test_batch_statistics_are_averaged_like_weights():
+def test_batch_statistics_are_averaged_or_recomputed():
     model, noted = build(batch_norm=True), Noted()
-    fit(model, noted, ExponentialMovingAverage(0.9))
+    averaged = ExponentialMovingAverage(0.9, apply="never")
+    batches = [X[:4], X[4:]]
+    recomputed = ExponentialMovingAverage(0.9, apply="never", batches=batches)
+    fit(model, noted, averaged, recomputed)
     expected = average_of(noted.weights, 0.9, warmup=True)
-    assert_close(model.get_weights(), expected)
-
-
-def test_batch_statistics_are_recomputed_on_given_batches():
-    model, noted = build(batch_norm=True), Noted()
-    fit(model, noted, ExponentialMovingAverage(0.9, batches=[X[:4], X[4:]]))
-    kernel, bias, gamma, beta, *_ = average_of(noted.weights, 0.9, warmup=True)
-    assert_close(model.get_weights()[:4], [kernel, bias, gamma, beta])
-    hidden = [np.tanh(x @ kernel + bias) for x in (X[:4], X[4:])]
-    mean = np.mean([x.mean(axis=0) for x in hidden], axis=0)
-    variance = np.mean([x.var(axis=0) for x in hidden], axis=0)
-    assert_close(model.get_weights()[4:6], [mean, variance])
+    assert_close(averaged.averaged_model().get_weights(), expected)
+    kernel, bias, *_ = expected
+    hidden = [np.tanh(x @ kernel + bias) for x in batches]
+    expected[4] = np.mean([x.mean(axis=0) for x in hidden], axis=0)
+    expected[5] = np.mean([x.var(axis=0) for x in hidden], axis=0)
+    assert_close(recomputed.averaged_model().get_weights(), expected)
 
 
 def test_several_updates_in_one_execution_are_refused():
