@@ -28,6 +28,12 @@ class CallAfterBatch(keras.callbacks.Callback):
         super().__init__()
         self.function = function
 
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        pass
+
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:

@@ -58,12 +58,12 @@ def training_batches(
     batch_size: int,
     augmentation: Augmentation,
     seed: int,
-    epochs: range,
+    steps: range,
 ) -> tf.data.Dataset:
     """Shuffled, augmented images, epoch after epoch.
 
     Order and augmentation follow from `(seed, epoch, position)` alone: a run
-    that starts at a later epoch sees what an uninterrupted one sees there.
+    that starts at a later step sees what an uninterrupted one sees there.
 
     Args:
         examples: The images.
@@ -72,19 +72,23 @@ def training_batches(
             it is another one in each epoch.
         augmentation: What to do to each image.
         seed: The run's seed.
-        epochs: Which epochs to give, such as `range(3, 10)`.
+        steps: Which steps to give, `steps_per_epoch` of them in each epoch:
+            `range(3 * n, 10 * n)` begins after three epochs of n steps.
 
-    Returns: Batches `(images, labels)`, `steps_per_epoch` of them per epoch.
+    Returns: Batches `(images, labels)`, one for each step.
     """
     read = _reader(examples, size)
-    used = steps_per_epoch(len(examples), batch_size) * batch_size
+    length = steps_per_epoch(len(examples), batch_size)
+    first, skipped = divmod(steps.start, length)
 
     def one_epoch(epoch):
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(examples), dtype="int64"),
             seed=tf.stack([tf.constant(seed, "int64"), epoch]),
         )
-        return tf.data.Dataset.from_tensor_slices(order[:used]).map(
+        begin = tf.where(epoch == first, skipped, 0) * batch_size
+        used = order[begin : length * batch_size]
+        return tf.data.Dataset.from_tensor_slices(used).map(
             lambda index: (epoch, index)
         )
 
@@ -93,8 +97,9 @@ def training_batches(
         return augmentation(image, _image_seed(seed, epoch, index)), label
 
     return (
-        tf.data.Dataset.range(epochs.start, epochs.stop)
+        tf.data.Dataset.range(first, -(-steps.stop // length))
         .flat_map(one_epoch)
+        .take(len(steps) * batch_size)
         .map(change, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(batch_size, drop_remainder=True)
         .prefetch(2)

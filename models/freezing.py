@@ -27,9 +27,9 @@ def freeze(model: "keras.Model", up_to: UpTo) -> list[str]:
     A compiled model is compiled again as it was, because `compile` fixes which
     variables train. Its optimizer keeps its step counter, its rate and the
     slots (momenta and the like) of all variables that go on training; metrics
-    start anew. Slots of what is thawed start at zero: late in training Adam's
-    first steps there are up to 3.2 times the rate, so lower or warm it up.
-    Call it between two `fit`s, never in a callback.
+    start anew. Slots of what is thawed start at zero: late in training the
+    first steps there of Keras's Adam are up to 3.2 times the rate, so lower or
+    warm it up. Call it between two `fit`s, never in a callback.
 
     Args:
         model: A built model.

@@ -11,6 +11,8 @@ from dropzoo.models.levels import levels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NEVER = -1.0  # the first step of a variable that has not moved yet
+
 
 @keras.saving.register_keras_serializable(package="dropzoo")
 class LayerwiseAdamW(keras.optimizers.AdamW):
@@ -21,6 +23,10 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
     by path: a variable's path changes when a model is saved and loaded, the
     order of `model.trainable_variables` does not. `learning_rate` stays one
     number or schedule, so that every callback that reads or sets it works.
+
+    A variable that begins to train later, because `dropzoo.models.freeze`
+    thawed it, has its moments corrected for its own number of steps: its first
+    step is at most its rate, as in a new Adam, and not 3.2 times that.
 
     Args:
         factors: One factor, at least 0, for each trainable variable, in the
@@ -50,6 +56,7 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
             )
         super().__init__(learning_rate, name=name, **kwargs)
         self.factors = factors
+        self._first_steps: list[keras.Variable] = []
 
     def build(self, variables):
         if len(variables) != len(self.factors):
@@ -59,13 +66,43 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
                 f"for {len(variables)} variables"
             )
         super().build(variables)
+        if not self._first_steps:
+            # Named as Keras names its slots, by which `freeze` finds them.
+            self._first_steps = [
+                self.add_variable(
+                    shape=(),
+                    initializer=keras.initializers.Constant(NEVER),
+                    dtype="float32",
+                    name=f"{variable.path.replace('/', '_')}_first_step",
+                )
+                for variable in variables
+            ]
 
     def update_step(self, gradient, variable, learning_rate):
-        factor = self.factors[self._get_variable_index(variable)]
-        rate = ops.cast(learning_rate, variable.dtype) * factor
+        index = self._get_variable_index(variable)
+        rate = ops.cast(learning_rate, variable.dtype) * self.factors[index]
         if self._use_weight_decay(variable):
             self.assign_sub(variable, variable * (rate * self.weight_decay))
-        super().update_step(gradient, variable, rate)
+        scale = ops.cast(self._age_correction(index), variable.dtype)
+        super().update_step(gradient, variable, rate * scale)
+
+    def _age_correction(self, index: int):
+        """What turns Adam's bias correction into that of a younger variable.
+
+        Adam divides by `1 - beta ** step`, because its moments began at zero
+        in step 0. Those of a variable that was thawed later began at zero in
+        that step.
+        """
+        first_step = self._first_steps[index]
+        now = ops.cast(self.iterations, "float32")
+        first = ops.where(first_step == NEVER, now, first_step)
+        self.assign(first_step, first)
+
+        def correction(steps):
+            first_moment = 1 - ops.power(self.beta_1, steps)
+            return ops.sqrt(1 - ops.power(self.beta_2, steps)) / first_moment
+
+        return correction(now - first + 1) / correction(now + 1)
 
     def _apply_weight_decay(self, variables):
         """Left to `update_step`, which knows the rate of each variable."""

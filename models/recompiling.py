@@ -40,8 +40,21 @@ def recompile(model: keras.Model) -> None:
     model.compile(**arguments)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+    carry_over(old, model.optimizer)
+
+
+def carry_over(
+    old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer
+) -> None:
+    """Gives an optimizer the step counter, rate and slots of another.
+
+    Args:
+        old: A built optimizer.
+        new: A built optimizer of the same kind. Its slots for variables that
+            the other had none for stay as they are.
+    """
     state = _state(old)
-    for key, variable in _state(model.optimizer).items():
+    for key, variable in _state(new).items():
         if key in state:
             variable.assign(state[key])
 

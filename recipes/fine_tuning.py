@@ -10,6 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dropzoo.callbacks import CallAfterBatch, ExactResume, ProgressBar
 from dropzoo.data.augmentation import Augmentation
@@ -25,9 +26,11 @@ from dropzoo.evaluation.probe import Head, Probe
 from dropzoo.models import freeze
 from dropzoo.models.heads import set_head
 from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
+from dropzoo.models.recompiling import carry_over
 from dropzoo.recipes.interruption import check_interruption
 from dropzoo.recipes.scoring import join, score
 from dropzoo.recipes.steps import Bar, Steps
+from dropzoo.recipes.thawing import thawing_stages
 from dropzoo.recipes.verdict import Verdict, judge
 from dropzoo.schedules import Warmup
 
@@ -46,6 +49,8 @@ class Settings:
         freeze: What stays as it is, in the words of `models.freeze`.
         augmentation: What to do to training images.
         seed: Of order, augmentation and dropout.
+        thaw_share: Share of the epochs in which the levels that train are
+            thawed one after the other; 0 thaws all at once.
         rate_decay: Factor on the rate from one level to the one before it.
         weight_decay: Of AdamW.
         warmup_share: Share of all steps in which the rate rises.
@@ -57,6 +62,7 @@ class Settings:
     freeze: str
     augmentation: Augmentation
     seed: int
+    thaw_share: float = 0.0
     rate_decay: float = 0.9
     weight_decay: float = 1e-4
     warmup_share: float = 0.1
@@ -150,40 +156,49 @@ class FineTuning:
 
         Returns: The logs of each epoch.
         """
-        epochs = epochs or self.settings.epochs
+        settings = self.settings
+        epochs = epochs or settings.epochs
         size = self.network.input_shape[1:3]
         batch_size = self._batch_size(len(examples))
-        steps = steps_per_epoch(len(examples), batch_size)
-        self.put_back(head)
-        self._compile(epochs * steps)
-        resume = ExactResume(self.state / name)
-        first = resume.restore(self.network)
-        bar.advance(first * steps)
-        with image_errors():
-            self.network.fit(
-                training_batches(
-                    examples,
-                    size,
-                    batch_size=batch_size,
-                    augmentation=self.settings.augmentation,
-                    seed=self.settings.seed,
-                    epochs=range(first, epochs),
-                ),
-                validation_data=(
-                    evaluation_batches(validation, size) if validation else None
-                ),
-                initial_epoch=first,
-                epochs=epochs,
-                steps_per_epoch=steps,
-                callbacks=[
-                    ProgressBar(bar.progress, bar.task, name),
-                    CallAfterBatch(check_interruption),
-                    resume,
-                ],
-                shuffle=False,
-                verbose=0,
+        length = steps_per_epoch(len(examples), batch_size)
+        history: list[dict[str, float]] = []
+
+        def batches(step: int) -> tf.data.Dataset:
+            return training_batches(
+                examples,
+                size,
+                batch_size=batch_size,
+                augmentation=settings.augmentation,
+                seed=settings.seed,
+                steps=range(step, epochs * length),
             )
-        return resume.history
+
+        self.put_back(head)
+        optimizer = None
+        for stage in thawing_stages(
+            self.network, settings.freeze, epochs, settings.thaw_share
+        ):
+            optimizer = self._compile(stage.freeze, epochs * length, optimizer)
+            resume = ExactResume(self.state / name / stage.freeze)
+            with image_errors():
+                history += resume.fit(
+                    self.network,
+                    batches,
+                    initial_epoch=stage.first_epoch,
+                    epochs=stage.end_epoch,
+                    steps_per_epoch=length,
+                    callbacks=[
+                        ProgressBar(bar.progress, bar.task, name),
+                        CallAfterBatch(check_interruption),
+                    ],
+                    validation_data=(
+                        evaluation_batches(validation, size)
+                        if validation
+                        else None
+                    ),
+                    verbose=0,
+                )
+        return history
 
     def rates(self, num_examples: int) -> np.ndarray:
         """The head's learning rate in each step of the final training."""
@@ -192,10 +207,16 @@ class FineTuning:
         schedule = self._schedule(num_steps)
         return np.array([float(schedule(step)) for step in range(num_steps)])
 
-    def _compile(self, num_steps: int) -> None:
+    def _compile(
+        self,
+        frozen: str,
+        num_steps: int,
+        before: keras.optimizers.Optimizer | None,
+    ) -> keras.optimizers.Optimizer:
+        """Compiles the network, with the slots of the stage before."""
         network = self.network
         network.compiled = False  # so that `freeze` is free to change it
-        freeze(network, self.settings.freeze)
+        freeze(network, frozen)
         network.compile(
             LayerwiseAdamW(
                 depth_factors(network, self.settings.rate_decay),
@@ -205,6 +226,10 @@ class FineTuning:
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
+        if before is not None:
+            network.optimizer.build(network.trainable_variables)
+            carry_over(before, network.optimizer)
+        return network.optimizer
 
     def _schedule(
         self, num_steps: int

@@ -73,6 +73,9 @@ class Config:
     """What stays as it was: `none`, `all` (fit the head only), or a level such
     as stride_8, which freezes from the input up to it. Default: stride_4 with
     pretrained weights, `none` with random ones."""
+    thaw_share: float = 0.0
+    """Share of the epochs in which what trains is thawed level by level, from
+    the head back; 0 thaws all at once."""
     augmentation: Literal["none", "light", "strong"] = "strong"
     """How much training photos are changed at random."""
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
@@ -94,6 +97,11 @@ class Config:
             raise ValueError(
                 "finetune: `peak_rate` must be in (0, 1). "
                 f"Received: peak_rate={self.peak_rate!r}"
+            )
+        if not 0 <= self.thaw_share < 1:
+            raise ValueError(
+                "finetune: `thaw_share` must be in [0, 1). "
+                f"Received: thaw_share={self.thaw_share!r}"
             )
         if not 0 <= self.seed < 2**31:
             raise ValueError(
@@ -243,6 +251,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         freeze=frozen,
         augmentation=Augmentation(config.augmentation, flips=flips),
         seed=config.seed,
+        thaw_share=config.thaw_share,
     )
     folder.hold_to(data.digest())
     with steps.step("Fine-tune"):

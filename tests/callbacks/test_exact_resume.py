@@ -1,6 +1,7 @@
 import json
-import subprocess
+import re
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -10,266 +11,359 @@ from safetensors.numpy import load_file, save_file
 
 from dropzoo.callbacks import ExactResume
 
-# Deterministic operations stay on for the process, so a child takes them.
-CHILD = """
-import sys
-
-import keras
-import numpy as np
-import tensorflow as tf
-from keras import layers
-
-from dropzoo.callbacks import ExactResume
-from dropzoo.data import Augmentation, Examples, training_batches
-from dropzoo.layers import StochasticDepth
-from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
-from dropzoo.schedules import Warmup
-
-EPOCHS, COUNT, BATCH = 3, 16, 4
-folder, precision = sys.argv[1:]
-tf.config.experimental.enable_op_determinism()
-keras.config.set_dtype_policy(precision)
-rng = np.random.default_rng(0)
-pixels = rng.integers(0, 256, (COUNT, 8, 8, 3), dtype=np.uint8)
-examples = Examples(
-    labels=np.arange(COUNT, dtype=np.int32) % 3,
-    names=["photo"] * COUNT,
-    digests=["0"] * COUNT,
-    reader=pixels.__getitem__,
-)
+EPOCHS, STEPS = 3, 4
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(32, 6)).astype("float32")
+LABELS = (IMAGES[:, 0] > 0).astype("int32")
 
 
-def new_model():
-    x = keras.Input((8, 8, 3))
-    y = layers.Rescaling(1 / 255)(x)
-    y = layers.Conv2D(4, 3, 2, padding="same")(y)
-    y = layers.BatchNormalization()(y)
-    branch = layers.Conv2D(4, 3, padding="same")(y)
-    y = layers.Add()([y, StochasticDepth(0.5)(branch)])
-    y = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(y))
-    model = keras.Model(x, layers.Dense(3, dtype="float32")(y))
-    cosine = keras.optimizers.schedules.CosineDecay(0.02, 12)
+def batches(step):
+    """Data that follow from the step alone."""
+    for number in range(step, EPOCHS * STEPS):
+        chosen = np.random.default_rng([3, number]).integers(0, 32, 8)
+        yield IMAGES[chosen], LABELS[chosen]
+
+
+def new_model(units=8, optimizer=None):
+    x = keras.Input((6,))
+    y = keras.layers.Dense(units, activation="relu")(x)
+    y = keras.layers.BatchNormalization()(y)
+    y = keras.layers.Dropout(0.5)(y)
+    model = keras.Model(x, keras.layers.Dense(2)(y))
     model.compile(
-        LayerwiseAdamW(depth_factors(model, 0.5), Warmup(cosine, 4)),
+        optimizer or keras.optimizers.Adam(0.01),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
+        run_eagerly=True,  # sooner begun
     )
     return model
 
 
-class Interrupt(keras.callbacks.Callback):
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
+class Stop(keras.callbacks.Callback):
+    """Interrupts a training once, and counts its batches."""
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self.reached = epoch == self.epoch
+    def __init__(self, at=None, when="after"):
+        super().__init__()
+        self.at, self.when, self.count = at, when, 0
+
+    def get_state(self):
+        return {"count": self.count}
+
+    def set_state(self, state):
+        self.count = state["count"]
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.when == "before" and self.count + 1 == self.at:
+            raise KeyboardInterrupt
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.reached and batch == 1:
+        self.count += 1
+        if self.when == "after" and self.count == self.at:
             raise KeyboardInterrupt
 
 
-def train(model, resume, *callbacks):
-    first = resume.restore(model)
-    batches = training_batches(
-        examples,
-        (8, 8),
-        batch_size=BATCH,
-        augmentation=Augmentation("light", flips=True),
-        seed=5,
-        epochs=range(first, EPOCHS),
-    )
-    model.fit(
+def train(folder, *callbacks, model=None, epochs=EPOCHS, **options):
+    """Trains in that folder; returns the model and what it was trained by."""
+    keras.utils.set_random_seed(1)
+    model = model or new_model()
+    resume = ExactResume(folder, **options)
+    resume.fit(
+        model,
         batches,
-        epochs=EPOCHS,
-        initial_epoch=first,
-        steps_per_epoch=COUNT // BATCH,
-        callbacks=[*callbacks, resume],
-        shuffle=False,
+        epochs=epochs,
+        steps_per_epoch=STEPS,
+        callbacks=callbacks,
+        validation_data=(IMAGES, LABELS),
         verbose=0,
     )
-    return first
-
-
-keras.utils.set_random_seed(1)
-whole, kept = new_model(), ExactResume(folder + "/whole")
-train(whole, kept)
-
-keras.utils.set_random_seed(1)
-for epoch in range(1, EPOCHS):
-    model, resume = new_model(), ExactResume(folder + "/stopped")
-    try:
-        train(model, resume, Interrupt(epoch))
-        raise SystemExit("was not interrupted")
-    except KeyboardInterrupt:
-        pass
-model, resume = new_model(), ExactResume(folder + "/stopped")
-print("went on at", train(model, resume))
-print("history", len(resume.history), resume.history == kept.history)
-for kind, left, right in (
-    ("weights", model.variables, whole.variables),
-    ("optimizer", model.optimizer.variables, whole.optimizer.variables),
-):
-    same = [bool(np.array_equal(a, b)) for a, b in zip(left, right)]
-    print(kind, len(left) == len(right) and all(same))
-"""
-
-
-@pytest.mark.parametrize(
-    "precision",
-    ["float32", pytest.param("mixed_float16", marks=pytest.mark.slow)],
-)
-def test_what_was_interrupted_in_every_epoch_ends_to_the_bit(
-    tmp_path, precision
-):
-    run = subprocess.run(
-        [sys.executable, "-c", CHILD, tmp_path, precision],
-        capture_output=True,
-        text=True,
-    )
-    assert run.stdout.splitlines() == [
-        "went on at 2",
-        "history 3 True",
-        "weights True",
-        "optimizer True",
-    ], run.stderr
-
-
-def new_model(units=2, optimizer="adam"):
-    model = keras.Sequential(
-        [keras.Input((3,)), keras.layers.Dense(units), keras.layers.Dense(1)]
-    )
-    model.compile(optimizer, "mse")
-    return model
-
-
-def fit(model, resume, epochs=2):
-    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
-    model.fit(x, x[:, :1], epochs=epochs, callbacks=[resume], verbose=0)
-
-
-@pytest.fixture(scope="module")
-def state_of_two_epochs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
-    fit(new_model(), ExactResume(folder))
-    return (folder / "training.safetensors").read_bytes()
-
-
-@pytest.fixture
-def state(tmp_path, state_of_two_epochs):
-    """The file of a training of two epochs."""
-    path = tmp_path / "training.safetensors"
-    path.write_bytes(state_of_two_epochs)
-    return path
+    return model, resume
 
 
 def bits(model):
-    return [weight.tobytes() for weight in model.get_weights()]
+    variables = [*model.variables, *model.optimizer.variables]
+    return [keras.ops.convert_to_numpy(x).tobytes() for x in variables]
 
 
-def test_nothing_saved_means_starting_at_the_first_epoch(tmp_path):
-    model = new_model()
-    before = bits(model)
-    assert ExactResume(tmp_path / "none").restore(model) == 0
-    assert bits(model) == before
+def newest(folder):
+    return max(folder.glob("*.safetensors"))
 
 
-def test_weights_slots_and_history_come_back(tmp_path):
-    model, resume = new_model(), ExactResume(tmp_path)
-    fit(model, resume, epochs=3)
-    again, restored = new_model(), ExactResume(str(tmp_path))
-    assert restored.restore(again) == 3
-    assert bits(again) == bits(model)
-    assert int(again.optimizer.iterations) == 3
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A training that was left alone."""
+    return train(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.mark.parametrize(
+    ("save_freq", "stops"), [("epoch", (1, 12)), (1, (4, 5)), (3, (3, 8))]
+)
+def test_a_stopped_training_ends_to_the_bit(tmp_path, whole, save_freq, stops):
+    for step in stops:
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, Stop(step), save_freq=save_freq)
+    counter = Stop()
+    model, resume = train(tmp_path, counter, save_freq=save_freq)
+    assert counter.count == EPOCHS * STEPS
+    assert resume.history == whole[1].history and len(resume.history) == EPOCHS
+    assert bits(model) == bits(whole[0])
+
+
+def callbacks_of_keras(folder):
+    yield keras.callbacks.EarlyStopping(
+        "accuracy", patience=2, mode="max", restore_best_weights=True
+    )
+    yield keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=9)
+    yield keras.callbacks.LearningRateScheduler(lambda _, rate: 0.5 * rate)
+    yield keras.callbacks.TerminateOnNaN()
+    yield keras.callbacks.ModelCheckpoint(
+        folder / "best.keras", monitor="loss", save_best_only=True
+    )
+
+
+def test_callbacks_of_keras_go_on_too(tmp_path):
+    def run(folder, stop=None):
+        return train(
+            folder, Stop(stop), *callbacks_of_keras(folder), save_freq=1
+        )
+
+    alone, resume = run(tmp_path / "alone")
+    for step in (3, 9):
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "stopped", step)
+    stopped, again = run(tmp_path / "stopped")
+    assert again.history == resume.history
+    assert bits(stopped) == bits(alone)
+
+
+def test_a_training_that_a_callback_ended_stays_ended(tmp_path):
+    def end():
+        # Nothing is 10 better than before, so the second epoch is the last.
+        return keras.callbacks.EarlyStopping("loss", min_delta=10, patience=1)
+
+    model, resume = train(tmp_path, end())
+    assert len(resume.history) == 2
+    again, restored = train(tmp_path, end())
     assert restored.history == resume.history
-    assert len(restored.history) == 3 and restored.history[0].keys() == {"loss"}
+    assert bits(again) == bits(model)
 
 
-def test_restoring_twice_changes_nothing(state):
-    model = new_model()
-    resume = ExactResume(state.parent)
-    assert resume.restore(model) == 2
-    before = bits(model)
-    assert resume.restore(model) == 2
-    assert bits(model) == before
+def test_a_complete_training_is_given_back_as_it_is(tmp_path, whole):
+    train(tmp_path)
+    model, resume = train(tmp_path)
+    assert resume.history == whole[1].history
+    assert bits(model) == bits(whole[0])
 
 
-def refused(state, model, match):
-    before, resume = bits(model), ExactResume(state.parent)
+def test_more_epochs_go_on_behind_the_last(tmp_path, whole):
+    train(tmp_path, epochs=1)
+    model, resume = train(tmp_path)
+    assert resume.history == whole[1].history
+    assert bits(model) == bits(whole[0])
+
+
+def test_the_rest_of_an_epoch_is_not_an_epoch_of_its_own(tmp_path, whole):
+    class Epochs(Stop):
+        epochs = ()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.epochs += ((epoch, self.count),)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, Epochs(6), save_freq=1)
+    rest = Epochs()
+    train(tmp_path, rest, save_freq=1)
+    assert rest.epochs == ((1, 8), (2, 12))
+
+
+def test_what_another_callback_stops_in_the_resumed_epoch_stays_stopped(
+    tmp_path,
+):
+    class End(Stop):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = True
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, End(2), save_freq=1)
+    _, resume = train(tmp_path, End(), save_freq=1)
+    assert len(resume.history) == 1
+
+
+def with_warnings(function, *arguments):
+    """What a function returns, and what it warns of."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        result = function(*arguments)
+    told = [str(x.message) for x in seen if x.category is UserWarning]
+    return result, " ".join(told)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.9])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
+    tmp_path, whole, share
+):
+    train(tmp_path, epochs=2)
+    damaged = newest(tmp_path)
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: int(share * len(content))])
+    (model, resume), told = with_warnings(train, tmp_path)
+    assert re.search("000008.safetensors is damaged.*000004.*is used", told)
+    assert resume.history == whole[1].history
+    assert bits(model) == bits(whole[0])
+
+
+def test_a_foreign_checkpoint_is_told_and_the_one_before_is_used(
+    tmp_path, whole
+):
+    train(tmp_path, epochs=1)
+    train(tmp_path / "other", model=new_model(units=5), epochs=2)
+    foreign = newest(tmp_path / "other")
+    foreign.rename(tmp_path / foreign.name)
+    (model, _), told = with_warnings(train, tmp_path)
+    assert re.search("belongs to another training.*000004.* is used", told)
+    assert bits(model) == bits(whole[0])
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """The only checkpoint of a training of one epoch."""
+    train(tmp_path, epochs=1)
+    return newest(tmp_path)
+
+
+def refused(checkpoint, match, model=None, **options):
+    model = model or new_model()
+    before = [x.tobytes() for x in model.get_weights()]
     with pytest.raises(ValueError, match=match):
-        resume.restore(model)
-    assert bits(model) == before
-    assert resume.history == []
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
-def test_a_file_that_is_cut_off_is_refused(state, share):
-    content = state.read_bytes()
-    state.write_bytes(content[: int(share * len(content))])
-    refused(state, new_model(), "training.safetensors is damaged .*delete it")
-
-
-def test_a_file_of_another_kind_is_refused(state):
-    state.write_text("<html>")
-    refused(state, new_model(), "is damaged")
+        train(checkpoint.parent, model=model, **options)
+    assert [x.tobytes() for x in model.get_weights()] == before
 
 
 @pytest.mark.parametrize(
     "metadata", [None, {}, {"facts": "{"}, {"facts": "[]"}, {"facts": "{}"}]
 )
-def test_a_file_without_history_is_refused(state, metadata):
-    save_file(load_file(state), state, metadata)
-    refused(state, new_model(), "is damaged")
+def test_a_file_without_facts_is_refused(checkpoint, metadata):
+    save_file(load_file(checkpoint), checkpoint, metadata)
+    refused(checkpoint, "is damaged .*delete it")
 
 
-@pytest.mark.parametrize("change", [{"units": 5}, {"optimizer": "sgd"}])
-def test_the_state_of_another_training_is_refused(state, change):
-    refused(state, new_model(**change), "belongs to another training: its 1")
+def test_a_file_of_another_kind_is_refused(checkpoint):
+    checkpoint.write_text("<html>")
+    refused(checkpoint, "is damaged")
 
 
-def test_a_model_that_is_not_compiled_is_refused(state):
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    refused(state, model, "must be built and compiled")
+@pytest.mark.parametrize(
+    ("model", "match"),
+    [
+        ({"units": 5}, "its 2. tensors are not the 2. of this model"),
+        ({"optimizer": keras.optimizers.SGD()}, "tensors are not the"),
+        ({"optimizer": keras.optimizers.Adam(0.01, beta_1=0.8)}, "`optimizer`"),
+        (
+            {
+                "optimizer": keras.optimizers.Adam(
+                    keras.optimizers.schedules.CosineDecay(0.01, 12)
+                )
+            },
+            "another `optimizer`|tensors are not the",
+        ),
+    ],
+)
+def test_the_checkpoint_of_another_training_is_refused(
+    checkpoint, model, match
+):
+    refused(checkpoint, match, model=new_model(**model))
+
+
+def test_other_callbacks_are_another_training(checkpoint):
+    with pytest.raises(ValueError, match="made with another `callbacks`"):
+        train(checkpoint.parent, Stop())
+
+
+def test_a_callback_that_keeps_its_state_to_itself_is_refused(tmp_path):
+    class Secretive(keras.callbacks.Callback):
+        pass
+
+    with pytest.raises(TypeError, match="Received: Secretive, which has not"):
+        train(tmp_path, Secretive())
+    with pytest.raises(TypeError, match="Received: CSVLogger"):
+        train(tmp_path, keras.callbacks.CSVLogger(tmp_path / "log.csv"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_that_no_file_can_hold_is_refused(tmp_path):
+    class Wrong(Stop):
+        def get_state(self):
+            return {"what": {1, 2}}
+
+    with pytest.raises(TypeError, match="callback/0/what of type set"):
+        train(tmp_path, Wrong())
+
+
+def test_a_model_that_is_not_compiled_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="must be built and compiled"):
+        train(tmp_path, model=model)
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("adam", "mse")
     with pytest.raises(ValueError, match="must be built and compiled"):
-        ExactResume(state.parent).restore(model)
+        train(tmp_path, model=model)
 
 
-def test_a_stop_while_saving_leaves_the_last_state(state, monkeypatch):
-    before = state.read_bytes()
+@pytest.mark.parametrize("save_freq", [0, -1, 0.5, "step"])
+def test_a_frequency_that_is_none_is_refused(tmp_path, save_freq):
+    with pytest.raises(ValueError, match="`save_freq` must be 'epoch' or an"):
+        ExactResume(tmp_path, save_freq=save_freq)
+
+
+def test_it_is_not_for_the_fit_of_the_model(tmp_path):
+    with pytest.raises(ValueError, match=r"resume\.fit\(model, batches, "):
+        new_model().fit(
+            IMAGES, LABELS, callbacks=[ExactResume(tmp_path)], verbose=0
+        )
+
+
+def test_the_newest_two_checkpoints_are_kept(tmp_path):
+    train(tmp_path, save_freq=1)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"step-0000000{n}.safetensors" for n in (11, 12)]
+
+
+def test_a_stop_while_saving_leaves_the_last_checkpoint(
+    checkpoint, monkeypatch
+):
+    before = checkpoint.read_bytes()
 
     def stop(tensors, path, metadata):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    module = sys.modules[ExactResume.__module__]
+    module = sys.modules["dropzoo.callbacks.checkpoint_files"]
     monkeypatch.setattr(module, "save_file", stop)
-    model, resume = new_model(), ExactResume(state.parent)
-    resume.restore(model)
     with pytest.raises(KeyboardInterrupt):
-        fit(model, resume)
-    assert state.read_bytes() == before
-    assert [path.name for path in state.parent.iterdir()] == [state.name]
+        train(checkpoint.parent)
+    assert checkpoint.read_bytes() == before
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
 
 
-def test_a_full_disk_is_told_and_leaves_the_last_state(state, monkeypatch):
-    before = state.read_bytes()
+def test_a_full_disk_is_told_and_leaves_the_last_checkpoint(
+    checkpoint, monkeypatch
+):
+    before = checkpoint.read_bytes()
 
     def fill_up(tensors, path, metadata):
         raise SafetensorError("No space left on device")
 
-    module = sys.modules[ExactResume.__module__]
+    module = sys.modules["dropzoo.callbacks.checkpoint_files"]
     monkeypatch.setattr(module, "save_file", fill_up)
     with pytest.raises(
         OSError, match="cannot be written .*No space.*make room"
     ):
-        fit(new_model(), ExactResume(state.parent))
-    assert state.read_bytes() == before
+        train(checkpoint.parent)
+    assert checkpoint.read_bytes() == before
 
 
-def test_the_history_is_readable_without_the_model(state):
-    with safe_open(state, framework="np") as file:
+def test_the_history_is_readable_without_the_model(checkpoint):
+    with safe_open(checkpoint, framework="np") as file:
         facts = json.loads(file.metadata()["facts"])
-    assert [set(logs) for logs in facts["history"]] == [{"loss"}, {"loss"}]
+    assert [set(logs) for logs in facts["history"]] == [
+        {"accuracy", "loss", "val_accuracy", "val_loss"}
+    ]

@@ -38,15 +38,23 @@ def examples():
     )
 
 
-def train(examples, epochs, *, augmentation=NONE, batch_size=4, seed=3, **kw):
+def train(examples, epochs, *, batch_size=4, **options):
     """Batches of those epochs as arrays, `[(images, labels), ...]`."""
+    length = COUNT // batch_size
+    steps = range(epochs.start * length, epochs.stop * length)
+    return train_steps(examples, steps, batch_size=batch_size, **options)
+
+
+def train_steps(
+    examples, steps, *, augmentation=NONE, batch_size=4, seed=3, **kw
+):
     batches = training_batches(
         examples,
         SIZE,
         batch_size=batch_size,
         augmentation=augmentation,
         seed=seed,
-        epochs=epochs,
+        steps=steps,
     )
     options = tf.data.Options()
     options.threading.private_threadpool_size = kw.get("threads", 4)
@@ -129,6 +137,15 @@ def test_an_epoch_alone_is_that_of_a_long_run(examples, strength):
     assert (epoch_2 != epoch_3).any()
 
 
+@pytest.mark.parametrize("steps", [range(1, 3), range(3, 8), range(5, 6)])
+def test_steps_from_the_middle_of_an_epoch_are_those_of_a_long_run(
+    examples, steps
+):
+    long_run = train(examples, range(5), augmentation=LIGHT)
+    part = train_steps(examples, steps, augmentation=LIGHT)
+    assert_equal(part, long_run[steps.start : steps.stop])
+
+
 def of_image(batches, label):
     """What the batches hold of one image."""
     return [x[list(y).index(label)] for x, y in batches if label in y]
@@ -142,7 +159,9 @@ def test_an_image_is_changed_anew_in_each_epoch(examples):
 
 def test_images_of_an_epoch_are_changed_differently():
     same = examples_of([np.arange(144, dtype=np.uint8).reshape(8, 6, 3)] * 6)
-    ((images, _),) = train(same, range(1), augmentation=LIGHT, batch_size=6)
+    ((images, _),) = train_steps(
+        same, range(1), augmentation=LIGHT, batch_size=6
+    )
     assert len(np.unique(images.reshape(6, -1), axis=0)) == 6
 
 
@@ -175,7 +194,7 @@ def test_no_epochs_are_no_batches(examples):
 
 def test_more_images_in_a_batch_than_there_are_is_refused(examples):
     with pytest.raises(ValueError, match="batch_size=11 for 10 images"):
-        train(examples, range(1), batch_size=11)
+        train_steps(examples, range(1), batch_size=11)
 
 
 def test_an_image_that_became_unreadable_is_told_as_the_source_tells_it():

@@ -61,7 +61,7 @@ network.fit(
         batch_size=32,
         augmentation=Augmentation("light", flips=True),
         seed=0,
-        epochs=range(1),
+        steps=range(len(data.train) // 32),
     ),
     verbose=0,
 )
