@@ -9,8 +9,11 @@ from .freezing import unfreeze as unfreeze
 from .graft import graft as graft
 from .graft import ungraft as ungraft
 from .graft_report import graft_report as graft_report
+from .layerwise_adamw import LayerwiseAdamW as LayerwiseAdamW
 from .predict_samples import SampledPredictions as SampledPredictions
 from .predict_samples import predict_samples as predict_samples
+from .rate_factors import depth_factors as depth_factors
+from .rate_factors import layer_factors as layer_factors
 from .recompute_batch_norm import recompute_batch_norm as recompute_batch_norm
 from .replace_head import replace_head as replace_head
 from .spec import ModelSpec as ModelSpec

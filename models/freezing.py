@@ -52,7 +52,7 @@ def freeze(model: "keras.Model", up_to: UpTo) -> list[str]:
     from dropzoo.models.recompiling import recompile
 
     places = layer_places(model)
-    chosen = _select(model, places, up_to)
+    chosen = select_places(model, places, up_to)
     inside = tuple(f"{x.address}/" for x in chosen if not x.is_leaf)
     within = [x for x in places if x.address.startswith(inside)]
     frozen = {id(x.operation) for x in (*chosen, *within) if x.is_leaf}
@@ -107,8 +107,18 @@ def trainable_report(model: "keras.Model") -> str:
     )
 
 
-def _select(model: Any, places: list[Place], up_to: UpTo) -> list[Place]:
-    """The places to freeze; an inner model stands for all that is in it."""
+def select_places(model: Any, places: list[Place], up_to: UpTo) -> list[Place]:
+    """What `freeze` freezes.
+
+    Args:
+        model: A built model.
+        places: Those of the model.
+        up_to: As for `freeze`.
+
+    Returns: The places; an inner model stands for all that is in it.
+
+    Raises: As `freeze`.
+    """
     if not isinstance(up_to, str):
         return _select_by_predicate(model, places, up_to)
     if up_to == "none":

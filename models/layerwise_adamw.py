@@ -5,9 +5,6 @@ from typing import TYPE_CHECKING
 import keras
 from keras import ops
 
-from dropzoo.models.layer_places import layer_places
-from dropzoo.models.levels import levels
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -109,37 +106,3 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
 
     def get_config(self):
         return {**super().get_config(), "factors": list(self.factors)}
-
-
-def depth_factors(model: keras.Model, decay: float) -> list[float]:
-    """Factors that fall with each level of resolution, from the head back.
-
-    Layers up to the finest level form the first group, those between two
-    levels the next, and everything behind the coarsest level, the head, the
-    last one, whose factor is 1. The group before has `decay`, the one before
-    that `decay ** 2`, and so on.
-
-    Args:
-        model: A functional model on images.
-        decay: Float in (0, 1]. 1 gives every layer the same rate.
-
-    Returns: One factor for each of `model.trainable_variables`.
-
-    Raises: ValueError when `decay` is outside its range.
-    """
-    if not 0 < decay <= 1:
-        raise ValueError(
-            "depth_factors: `decay` must be in (0, 1]. "
-            f"Received: decay={decay!r}"
-        )
-    boundaries = set(levels(model).values())
-    group, groups = 0, {}
-    for place in layer_places(model):
-        if place.has_weights:
-            for variable in place.operation.trainable_variables:
-                groups[id(variable)] = group
-        group += place.address in boundaries
-    return [
-        decay ** (group - groups[id(variable)])
-        for variable in model.trainable_variables
-    ]

@@ -25,7 +25,8 @@ from dropzoo.evaluation.folds import Folds
 from dropzoo.evaluation.probe import Head, Probe
 from dropzoo.models import freeze
 from dropzoo.models.heads import set_head
-from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
+from dropzoo.models.layerwise_adamw import LayerwiseAdamW
+from dropzoo.models.rate_factors import depth_factors
 from dropzoo.models.recompiling import carry_over
 from dropzoo.recipes.interruption import check_interruption
 from dropzoo.recipes.scoring import join, score

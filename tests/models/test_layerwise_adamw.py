@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from dropzoo.models.layerwise_adamw import LayerwiseAdamW, depth_factors
+from dropzoo import schedules
+from dropzoo.models import LayerwiseAdamW, depth_factors
+from dropzoo.models.recompiling import carry_over
+from dropzoo.schedules.named import BUILDERS
 
 FACTORS = (0.0, 0.1, 0.5, 1.0)
 RATE, DECAY = 0.01, 0.3
@@ -180,33 +183,98 @@ def test_a_negative_factor_is_refused(factors):
         LayerwiseAdamW(factors)
 
 
-def pyramid():
-    """Two convolutions, two levels, a third level and a head."""
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_what_is_thawed_late_moves_as_under_a_new_optimizer(
+    values, gradients, amsgrad
+):
+    """Also where Adam itself would take a step of 3.2 times the rate."""
+    options = {"weight_decay": DECAY, "amsgrad": amsgrad}
+    early, late = values[:2]
+    first = LayerwiseAdamW([1.0], RATE, **options)
+    variables = [keras.Variable(early), keras.Variable(late)]
+    first.build(variables[:1])
+    first.iterations.assign(5000)
+    first.apply([keras.ops.array(gradients[0][0])], variables[:1])
+    both = LayerwiseAdamW([1.0, 0.5], RATE, **options)
+    both.build(variables)
+    carry_over(first, both)
+    for step in gradients[1:]:
+        both.apply(list(map(keras.ops.array, step[:2])), variables)
+    (expected,) = trained(
+        keras.optimizers.AdamW(0.5 * RATE, **options),
+        [late],
+        [[step[1]] for step in gradients[1:]],
+    )
+    np.testing.assert_allclose(variables[1].numpy(), expected, rtol=1e-5)
+    longest = np.abs(variables[1].numpy() - late).max()
+    assert longest <= len(gradients[1:]) * 0.5 * RATE * (1 + DECAY * 3)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_schedule_of_the_kit_scales_every_variable(
+    values, gradients, name
+):
+    def schedule(peak):
+        return schedules.get(name, peak=peak, steps=70)
+
+    new = trained(LayerwiseAdamW(FACTORS, schedule(RATE)), values, gradients)
+    for position, factor in list(enumerate(FACTORS))[1:]:
+        (expected,) = trained(
+            keras.optimizers.AdamW(schedule(factor * RATE)),
+            [values[position]],
+            [[step[position]] for step in gradients],
+        )
+        np.testing.assert_allclose(new[position], expected, rtol=1e-5)
+
+
+def test_a_rate_that_a_plateau_reduces_falls_for_every_variable():
+    model = small_model()
+    model.compile(LayerwiseAdamW([0.1, 0.2, 0.5, 1.0], 0.5), "mse")
+    x = np.ones((4, 4), "float32")
+    reduce = keras.callbacks.ReduceLROnPlateau(
+        "loss", factor=1e-6, patience=1, min_delta=1e9
+    )
+    rates, weights = [], []
+    note = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: (
+            rates.append(float(model.optimizer.learning_rate)),
+            weights.append(model.get_weights()),
+        )
+    )
+    model.fit(x, x[:, :2], epochs=4, callbacks=[reduce, note], verbose=0)
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.5e-6, 0.5e-12], rtol=1e-5)
+    before, after = weights[1:3]  # the last epoch at the whole rate
+    kernels = [np.abs(b - a).max() for a, b in zip(before, after, strict=True)]
+    assert kernels[2] > 0.1
+    last = model.get_weights()
+    for old, new in zip(weights[2], last, strict=True):
+        assert np.abs(new - old).max() < 1e-5
+
+
+def test_training_goes_on_to_the_bit_with_a_model_inside(tmp_path):
     x = keras.Input((16, 16, 3))
-    y = layers.Conv2D(2, 3, 2, padding="same", name="a")(x)  # stride 2
-    y = layers.Conv2D(2, 3, padding="same", name="b")(y)
-    y = layers.Conv2D(2, 3, 2, padding="same", name="c")(y)  # stride 4
-    y = layers.ReLU(name="d")(y)
-    y = layers.GlobalAveragePooling2D()(y)
-    return keras.Model(x, layers.Dense(2, name="logits")(y))
+    y = layers.Dense(2, name="head")(pyramid_without_head()(x))
+    model = keras.Model(x, y)
+    model.compile(
+        LayerwiseAdamW(depth_factors(model, 0.5), RATE, weight_decay=DECAY),
+        "mse",
+    )
+    images = np.random.default_rng(0).normal(size=(4, 16, 16, 3))
+
+    def train(model):
+        for _ in range(3):
+            model.train_on_batch(images, images[:, 0, :2, 0])
+        return model.get_weights()
+
+    train(model)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for left, right in zip(train(model), train(again), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
-def test_factors_fall_from_the_head_back():
-    # Kernel and bias of each: a and b end in b's level, c in d's.
-    assert depth_factors(pyramid(), 0.5) == [0.25] * 4 + [0.5] * 2 + [1.0] * 2
-
-
-def test_frozen_layers_have_no_factor():
-    model = pyramid()
-    model.get_layer("b").trainable = False
-    assert depth_factors(model, 0.5) == [0.25] * 2 + [0.5] * 2 + [1.0] * 2
-
-
-def test_decay_one_gives_every_layer_the_same_rate():
-    assert depth_factors(pyramid(), 1) == [1.0] * 8
-
-
-@pytest.mark.parametrize("decay", [0, -0.5, 1.1, float("nan")])
-def test_a_decay_outside_its_range_is_refused(decay):
-    with pytest.raises(ValueError, match=r"`decay` must be in \(0, 1\]"):
-        depth_factors(pyramid(), decay)
+def pyramid_without_head():
+    x = keras.Input((16, 16, 3))
+    y = layers.Conv2D(2, 3, 2, padding="same")(x)
+    y = layers.Conv2D(2, 3, 2, padding="same")(y)
+    return keras.Model(x, layers.GlobalAveragePooling2D()(y), name="body")
