@@ -154,7 +154,7 @@ class AveragedWeights(keras.callbacks.Callback):
     def _put_into(self, model: keras.Model) -> None:
         weights = model.weights
         for position, average in self._averages.items():
-            weights[position].assign(average)
+            weights[position].assign(_read(average))
         if self.batches is not None:
             given = self.batches() if callable(self.batches) else self.batches
             recompute_batch_norm(model, given)
@@ -178,7 +178,7 @@ def _statistics(model: keras.Model) -> set[int]:
 
 
 def _read(variable: keras.Variable) -> np.ndarray:
-    """A copy: Keras may give a view of what the next step overwrites."""
+    """A copy: the next step overwrites, or frees, what a variable holds."""
     return np.array(keras.ops.convert_to_numpy(variable))
 
 
