@@ -64,6 +64,14 @@ class CompiledLoss:
         loss = self.model.compute_loss(x, targets, outputs, training=False)
         return float(loss) - sum(float(part) for part in self.model.losses)
 
+    def penalty(self) -> float:
+        """What the regularisers of the weights add to the loss now."""
+        return sum(
+            float(variable.regularizer(variable))
+            for variable in self.model.trainable_variables
+            if variable.regularizer is not None
+        )
+
     def doubled_activation(self) -> str | None:
         """A softmax or sigmoid that the loss applies again, in words."""
         last = self._last_activation()

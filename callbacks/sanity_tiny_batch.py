@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 
 from dropzoo.callbacks.compiled_loss import CompiledLoss
@@ -39,7 +38,7 @@ def tiny_batch_failures(
     for rate in RATES:
         trial.restart(rate)
         for _ in range(steps):
-            penalty = _penalty(trial.model)
+            penalty = loss.penalty()
             best = min(best, trial.step(x, y) - penalty)
             if best <= limit:
                 return []
@@ -60,15 +59,6 @@ def tiny_batch_failures(
         f"{best:.3g}, above {limit:.2g}; {cause}."
     )
     return [SanityFailure("tiny batch", sentence)]
-
-
-def _penalty(model: keras.Model) -> float:
-    """What the regularisers of the weights add to the loss."""
-    return sum(
-        float(variable.regularizer(variable))
-        for variable in model.trainable_variables
-        if variable.regularizer is not None
-    )
 
 
 def _contradiction(x: np.ndarray, y: np.ndarray) -> str | None:
