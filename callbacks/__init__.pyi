@@ -1,3 +1,4 @@
+from .activation_monitor import ActivationMonitor as ActivationMonitor
 from .call_after_batch import CallAfterBatch as CallAfterBatch
 from .exact_resume import ExactResume as ExactResume
 from .exponential_moving_average import (
@@ -11,3 +12,4 @@ from .snapshot_ensemble import SnapshotEnsemble as SnapshotEnsemble
 from .stochastic_weight_averaging import (
     StochasticWeightAveraging as StochasticWeightAveraging,
 )
+from .update_ratio_monitor import UpdateRatioMonitor as UpdateRatioMonitor
