@@ -4,7 +4,9 @@ from .exact_resume import ExactResume as ExactResume
 from .exponential_moving_average import (
     ExponentialMovingAverage as ExponentialMovingAverage,
 )
+from .learning_rate_finder import LearningRateFinder as LearningRateFinder
 from .progress_bar import ProgressBar as ProgressBar
+from .rate_suggestions import RateSuggestions as RateSuggestions
 from .sanity_check import SanityCheck as SanityCheck
 from .sanity_failure import SanityFailure as SanityFailure
 from .sanity_failures import sanity_failures as sanity_failures
