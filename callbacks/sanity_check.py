@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from dropzoo.callbacks.sanity_failures import sanity_failures
+from dropzoo.callbacks.steps_taken import steps_taken
 
 
 class SanityCheck(keras.callbacks.Callback):
@@ -24,11 +25,12 @@ class SanityCheck(keras.callbacks.Callback):
     far from ln C. Losses other than cross-entropies have no ln C; they are
     compared with the loss before the first step.
 
-    *When it acts:* when `fit` begins, once. *Reads:* its own batch and the
-    model. *Writes:* nothing. All that it moves comes back to the bit, so that
-    `fit` goes on as it would without it: see `trial_training`. *Order:* any.
-    *Resume:* `get_state` and `set_state` hold that the check is done. Where
-    the optimizer has taken steps, the first loss is not compared.
+    *When it acts:* when `fit` begins and the optimizer has taken no step.
+    *Reads:* its own examples and the model. *Writes:* nothing. All that it
+    moves comes back to the bit, so that `fit` goes on as it would without it:
+    see `trial_training`. *Order:* any. *Resume:* a training that goes on is
+    not looked at again; call `sanity_failures` to do so. `get_state` and
+    `set_state` hold that the check is done.
 
     Args:
         x: Inputs, an array or a tensor: a batch, or all that is trained on.
@@ -87,7 +89,7 @@ class SanityCheck(keras.callbacks.Callback):
         self.is_done = bool(state["is_done"])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self.is_done:
+        if self.is_done or steps_taken(self.model.optimizer):
             return
         failures = sanity_failures(self.model, self.x, self.y, steps=self.steps)
         raises = self.on_failure == "raise"
