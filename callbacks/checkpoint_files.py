@@ -1,4 +1,4 @@
-"""Two checkpoints in a folder: the newest, and the one before it."""
+"""Checkpoints in a folder: the newest two, and that of the end."""
 
 import itertools
 import json
@@ -11,9 +11,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from dropzoo.models.atomic_write import atomic_write
+from dropzoo.models.atomic_write import atomic_write, remove_parts
 
-PATTERN = "step-*.safetensors"
+END = "end.safetensors"
+STEPS = "step-*.safetensors"
 KEPT = 2  # should the newest be damaged
 DAMAGES = (OSError, SafetensorError, LookupError, TypeError, ValueError)
 
@@ -30,17 +31,20 @@ class Checkpoint(NamedTuple):
     facts: dict[str, Any]
 
 
-def write_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint, then removes those older than the one before it.
+def write_checkpoint(
+    folder: Path, step: int, checkpoint: Checkpoint, *, end: bool = False
+) -> None:
+    """Writes a checkpoint, then removes those that it replaces.
 
     Args:
         folder: Where to keep it.
         step: Number of steps done, of which the file has its name.
         checkpoint: What to write.
+        end: Whether the training has ended; that checkpoint is one more.
 
     Raises: OSError when it cannot be written; the others are then kept.
     """
-    path = folder / f"step-{step:09d}.safetensors"
+    path = folder / (END if end else f"step-{step:09d}.safetensors")
     facts = {"facts": json.dumps(checkpoint.facts)}
     try:
         with atomic_write(path) as part:
@@ -59,17 +63,20 @@ def read_checkpoint(
 ) -> Checkpoint | None:
     """Reads the newest checkpoint that is whole and passes a check.
 
-    Warns of each that it passes over.
+    Warns of each that it passes over because of a fault. What a killed process
+    had begun to write is removed.
 
     Args:
         folder: Where checkpoints are kept.
-        check: Tells what is wrong with one, or `None`.
+        check: Tells what is wrong with one, `None` for nothing. An empty
+            string means that it is not for this purpose.
 
-    Returns: The checkpoint, or `None` where there is none at all.
+    Returns: The checkpoint, or `None` where there is none.
 
-    Raises: ValueError when there are some but none is usable.
+    Raises: ValueError when there are some with faults and no other.
     """
-    paths = _newest_first(folder)
+    remove_parts(folder, "*.safetensors")
+    paths = [*filter(Path.is_file, [folder / END]), *_newest_first(folder)]
     for path, older in itertools.zip_longest(paths, paths[1:]):
         try:
             checkpoint = _read(path)
@@ -79,6 +86,8 @@ def read_checkpoint(
         else:
             if wrong is None:
                 return checkpoint
+            if not wrong:
+                continue
             fault = f"belongs to another training: {wrong}"
         if older is None:
             raise ValueError(
@@ -93,7 +102,7 @@ def read_checkpoint(
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob(PATTERN), reverse=True)
+    return sorted(folder.glob(STEPS), reverse=True)
 
 
 def _read(path: Path) -> Checkpoint:

@@ -31,13 +31,14 @@ class ExactResume(keras.callbacks.Callback):
     same weights, to the bit, on the same machine with
     `dropzoo.set_deterministic`.
 
-    *When it acts:* at the end of every epoch, and after every `save_freq`
-    steps if that is a number. *Writes:* a checkpoint into its directory,
-    atomically; the newest two are kept. It holds the weights, the optimizer's
-    slots and step counter, the state of every random generator inside the
-    model and of the global ones of Python and NumPy, that of every callback,
-    the metrics of an epoch under way, and the history. *Reads:* the newest
-    checkpoint that is whole and of this training. *Order:* behind all other
+    *When it acts:* at the end of every epoch and of `fit`, and after every
+    `save_freq` steps if that is a number. *Writes:* a checkpoint into its
+    directory, atomically; the newest two are kept, and that of the end. It
+    holds the weights, the optimizer's slots and step counter, the state of
+    every random generator inside the model and of the global ones of Python
+    and NumPy, that of every callback, the metrics of an epoch under way, and
+    the history. *Reads:* the newest checkpoint that is whole and of this
+    training. *Order:* behind all other
     callbacks, which `fit` sees to. *Resume:* it is what others resume by.
     Their state comes from `get_state() -> dict` and goes back by
     `set_state(dict)`: numbers, strings and NumPy arrays in dicts and lists.
@@ -127,15 +128,20 @@ class ExactResume(keras.callbacks.Callback):
             )
         check_states(callbacks)
         self._others = callbacks
-        self._steps_per_epoch = steps_per_epoch
-        step, stopped = self._restore(model, batches, initial_epoch)
+        self._steps_per_epoch, self._epochs = steps_per_epoch, epochs
+        step, ended = self._restore(model, batches, initial_epoch)
+        if ended:
+            for callback in callbacks:
+                callback.set_model(model)
+            self._put_back_states()
+            return self.history
         epoch, self._skipped = divmod(step, steps_per_epoch)
-        ended = stopped or epoch >= epochs
+        complete = self._stopped or epoch >= epochs  # but for what ends a `fit`
         try:
             model.fit(
-                batches(0 if ended else step),
+                batches(0 if complete else step),
                 initial_epoch=epoch,
-                epochs=epoch if ended else epochs,
+                epochs=epoch if complete else epochs,
                 steps_per_epoch=steps_per_epoch,
                 callbacks=[_GoOn(self), *callbacks, self],
                 shuffle=False,
@@ -158,7 +164,6 @@ class ExactResume(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._epoch = epoch
-        self._saved_at = epoch * self._steps_per_epoch + self._skipped
         if self._skipped:  # `fit` and others have begun a new epoch
             self._put_back_variables(self.model)
             self._put_back_states()
@@ -193,6 +198,9 @@ class ExactResume(keras.callbacks.Callback):
         self._skipped = 0
         self._save((epoch + 1) * self._steps_per_epoch)
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._save(self._saved_at, end=True)
+
     def _go_on(self) -> None:
         """Lets `fit` begin the next epoch after one that was cut short."""
         if self._cut:
@@ -203,10 +211,10 @@ class ExactResume(keras.callbacks.Callback):
     ) -> tuple[int, bool]:
         """Puts the last checkpoint into a model.
 
-        Returns: The number of steps done, and whether a callback had stopped
-            the training for good.
+        Returns: The number of steps done, and whether `fit` had come to its
+            end.
         """
-        self._cut = False
+        self._cut = self._stopped = False
         self.history = []
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -215,8 +223,9 @@ class ExactResume(keras.callbacks.Callback):
         )
         self._saved, self._streams = saved, None
         if saved is None:
-            return epoch * self._steps_per_epoch, False
-        step = saved.facts["step"]
+            self._saved_at = epoch * self._steps_per_epoch
+            return self._saved_at, False
+        self._saved_at = step = saved.facts["step"]
         if step % self._steps_per_epoch:
             # Keras makes the variables of metrics with the first batch.
             first = next(iter(batches(step)))
@@ -224,10 +233,14 @@ class ExactResume(keras.callbacks.Callback):
         self._put_back_variables(model)
         self.history = saved.facts["history"]
         self._streams = unpack(saved.facts["streams"], saved.arrays)
-        return step, saved.facts["stopped"]
+        self._stopped = saved.facts["stopped"]
+        return step, saved.facts["ended"]
 
     def _difference(self, model: keras.Model, saved: Checkpoint) -> str | None:
-        """Tells in what a checkpoint differs from this training."""
+        """Tells in what a checkpoint differs from this training.
+
+        Returns: Nothing for the end of one that is to be longer now.
+        """
         expected = {k: tuple(v.shape) for k, v in _variables(model).items()}
         found = {
             name: array.shape
@@ -242,6 +255,10 @@ class ExactResume(keras.callbacks.Callback):
         for name, value in self._settings(model).items():
             if saved.facts["settings"].get(name) != value:
                 return f"it was made with another `{name}`"
+        facts = saved.facts
+        epochs = facts["step"] // self._steps_per_epoch
+        if facts["ended"] and epochs < self._epochs and not facts["stopped"]:
+            return ""
         return None
 
     def _settings(self, model: keras.Model) -> dict[str, Any]:
@@ -252,7 +269,7 @@ class ExactResume(keras.callbacks.Callback):
             "optimizer": _optimizer_config(model.optimizer),
         }
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, *, end: bool = False) -> None:
         model = self.model
         within_epoch = step % self._steps_per_epoch > 0
         arrays = {
@@ -261,7 +278,8 @@ class ExactResume(keras.callbacks.Callback):
         }
         facts = {
             "step": step,
-            "stopped": bool(model.stop_training),
+            "stopped": self._stopped or bool(model.stop_training),
+            "ended": end,
             "history": self.history,
             "streams": pack(get_streams(), arrays, "streams"),
             "settings": self._settings(model),
@@ -270,7 +288,8 @@ class ExactResume(keras.callbacks.Callback):
                 for number, callback in enumerate(self._others or ())
             ],
         }
-        write_checkpoint(self.directory, step, Checkpoint(arrays, facts))
+        checkpoint = Checkpoint(arrays, facts)
+        write_checkpoint(self.directory, step, checkpoint, end=end)
         self._saved_at = step
 
     def _put_back_variables(self, model: keras.Model) -> None:

@@ -8,7 +8,7 @@ import keras
 
 from dropzoo.callbacks.rate_cycles import RateCycles
 from dropzoo.callbacks.steps_taken import optimizer_schedule, steps_taken
-from dropzoo.models.atomic_write import atomic_write
+from dropzoo.models.atomic_write import atomic_write, remove_parts
 from dropzoo.models.stripping import strip_training_layers
 
 INDEX = "snapshots.json"
@@ -100,6 +100,7 @@ class SnapshotEnsemble(keras.callbacks.Callback):
         schedule = self.schedule or optimizer_schedule(optimizer)
         self._cycles = RateCycles(schedule, steps_taken(optimizer))
         self._drop_later_than(self._cycles.step)
+        remove_parts(self.directory, "snapshot*")
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None

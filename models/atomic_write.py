@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+PREFIX = ".part-"
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -26,11 +28,22 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    part = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
     try:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path, pattern: str) -> None:
+    """Removes what processes that were killed had begun to write.
+
+    Args:
+        folder: Where only this process writes by now.
+        pattern: Shell pattern of final names.
+    """
+    for part in folder.glob(f"{PREFIX}*-{pattern}"):
         part.unlink(missing_ok=True)

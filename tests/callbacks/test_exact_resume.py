@@ -85,7 +85,7 @@ def bits(model):
 
 
 def newest(folder):
-    return max(folder.glob("*.safetensors"))
+    return max(folder.glob("step-*.safetensors"))
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +148,26 @@ def test_a_training_that_a_callback_ended_stays_ended(tmp_path):
 
 
 def test_a_complete_training_is_given_back_as_it_is(tmp_path, whole):
-    train(tmp_path)
-    model, resume = train(tmp_path)
+    train(tmp_path, Stop())
+    callback = Stop()
+    model, resume = train(tmp_path, callback)
     assert resume.history == whole[1].history
     assert bits(model) == bits(whole[0])
+    assert callback.model is model and callback.count == EPOCHS * STEPS
+
+
+def test_what_a_callback_does_at_the_end_is_done_once(tmp_path):
+    class Halve(Stop):
+        def on_train_end(self, logs=None):
+            halves = [0.5 * weight for weight in self.model.get_weights()]
+            self.model.set_weights(halves)
+
+    model, _ = train(tmp_path, Halve())
+    again, _ = train(tmp_path, Halve())
+    assert bits(again) == bits(model)
+    (tmp_path / "end.safetensors").unlink()  # killed before it was written
+    again, _ = train(tmp_path, Halve())
+    assert bits(again) == bits(model)
 
 
 def test_more_epochs_go_on_behind_the_last(tmp_path, whole):
@@ -202,6 +218,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
     tmp_path, whole, share
 ):
     train(tmp_path, epochs=2)
+    (tmp_path / "end.safetensors").unlink()
     damaged = newest(tmp_path)
     content = damaged.read_bytes()
     damaged.write_bytes(content[: int(share * len(content))])
@@ -216,6 +233,7 @@ def test_a_foreign_checkpoint_is_told_and_the_one_before_is_used(
 ):
     train(tmp_path, epochs=1)
     train(tmp_path / "other", model=new_model(units=5), epochs=2)
+    (tmp_path / "end.safetensors").unlink()
     foreign = newest(tmp_path / "other")
     foreign.rename(tmp_path / foreign.name)
     (model, _), told = with_warnings(train, tmp_path)
@@ -227,7 +245,16 @@ def test_a_foreign_checkpoint_is_told_and_the_one_before_is_used(
 def checkpoint(tmp_path):
     """The only checkpoint of a training of one epoch."""
     train(tmp_path, epochs=1)
+    (tmp_path / "end.safetensors").unlink()
     return newest(tmp_path)
+
+
+def test_a_damaged_end_is_told_and_the_last_step_is_used(tmp_path, whole):
+    train(tmp_path)
+    (tmp_path / "end.safetensors").write_bytes(b"")
+    (model, _), told = with_warnings(train, tmp_path)
+    assert re.search("end.safetensors is damaged.*0012.*is used", told)
+    assert bits(model) == bits(whole[0])
 
 
 def refused(checkpoint, match, model=None, **options):
@@ -324,7 +351,18 @@ def test_it_is_not_for_the_fit_of_the_model(tmp_path):
 def test_the_newest_two_checkpoints_are_kept(tmp_path):
     train(tmp_path, save_freq=1)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [f"step-0000000{n}.safetensors" for n in (11, 12)]
+    assert names == [
+        "end.safetensors",
+        "step-000000011.safetensors",
+        "step-000000012.safetensors",
+    ]
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path, whole):
+    (tmp_path / ".part-1-step-000000004.safetensors").write_bytes(b"half")
+    model, _ = train(tmp_path)
+    assert not list(tmp_path.glob(".part*"))
+    assert bits(model) == bits(whole[0])
 
 
 def test_a_stop_while_saving_leaves_the_last_checkpoint(
