@@ -75,6 +75,7 @@ class ActivationMonitor(LayerMonitor):
         self.batch = batch
         self.first_samples: dict[str, np.ndarray] = {}
         self.last_samples: dict[str, np.ndarray] = {}
+        self._probe: Any = None
 
     def get_state(self) -> dict[str, Any]:
         """What `ExactResume` saves: the history and the samples."""
@@ -92,7 +93,8 @@ class ActivationMonitor(LayerMonitor):
         self.last_samples = dict(state["last"])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._probe = ActivationProbe(self.model)
+        if self._probe is None or self._probe.inner is not self.model:
+            self._probe = ActivationProbe(self.model)
         if not self._probe.layers_with_activation:
             raise ValueError(
                 "ActivationMonitor: a layer of the model must have an "

@@ -46,6 +46,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self._averages: dict[int, keras.Variable] = {}
         self._replaced: dict[int, np.ndarray] = {}
         self._updates: int | None = None
+        self._addition: _Addition | None = None
 
     def get_state(self) -> dict[str, Any]:
         """What `ExactResume` saves: the averages, and of how many weights."""
@@ -94,6 +95,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self._put_back()
         if self._updates is None:
             self._updates = updates_made(self.model.optimizer)
+        self._addition = None  # `fit` may have another model or more to train
         weights = self.model.weights
         for position in self._positions():
             if position not in self._averages:
@@ -135,9 +137,12 @@ class AveragedWeights(keras.callbacks.Callback):
     def _add(self, rate: float) -> None:
         """Moves the averages by a share of their distance to the weights."""
         weights = self.model.weights
-        for position, average in self._averages.items():
-            value = keras.ops.cast(weights[position], average.dtype)
-            average.assign(average + (value - average) * rate)
+        if self._addition is None:
+            self._addition = _Addition(
+                [weights[position] for position in self._averages],
+                list(self._averages.values()),
+            )
+        self._addition.predict_on_batch(np.array([rate], "float32"))
         self.num_averaged += 1
 
     def _positions(self) -> list[int]:
@@ -165,6 +170,26 @@ class AveragedWeights(keras.callbacks.Callback):
             for position, value in self._replaced.items():
                 weights[position].assign(value)
             self._replaced = {}
+
+
+class _Addition(keras.Model):
+    """One step of all averages, for `predict_on_batch` to compile.
+
+    Weight by weight, it would take longer than a step of a small network.
+    """
+
+    def __init__(self, given, averages):
+        super().__init__(autocast=False, name="addition")
+        self.given = given
+        self.averages = averages
+        self.built = True
+
+    def call(self, rate):
+        for weight, average in zip(self.given, self.averages, strict=True):
+            value = keras.ops.cast(weight, average.dtype)
+            share = keras.ops.cast(rate[0], average.dtype)
+            average.assign(average + (value - average) * share)
+        return rate
 
 
 def _statistics(model: keras.Model) -> set[int]:
