@@ -38,11 +38,10 @@ class ExactResume(keras.callbacks.Callback):
     every random generator inside the model and of the global ones of Python
     and NumPy, that of every callback, the metrics of an epoch under way, and
     the history. *Reads:* the newest checkpoint that is whole and of this
-    training. *Order:* behind all other
-    callbacks, which `fit` sees to. *Resume:* it is what others resume by.
-    Their state comes from `get_state() -> dict` and goes back by
-    `set_state(dict)`: numbers, strings and NumPy arrays in dicts and lists.
-    Keras's `EarlyStopping`, `LearningRateScheduler`, `ModelCheckpoint`,
+    training. *Order:* behind all other callbacks, which `fit` sees to.
+    *Resume:* it is what others resume by. Their state comes from
+    `get_state() -> dict` and goes back by `set_state(dict)`: numbers, strings
+    and NumPy arrays in dicts and lists. Keras's `EarlyStopping`, `LearningRateScheduler`, `ModelCheckpoint`,
     `ReduceLROnPlateau` and `TerminateOnNaN` need neither.
 
     Args:

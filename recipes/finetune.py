@@ -181,6 +181,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
     from dropzoo.recipes.fine_tuning import FineTuning, Settings
     from dropzoo.recipes.sanity import check_start
     from dropzoo.recipes.steps import Steps
+    from dropzoo.recipes.thawing import thawing_stages
 
     steps = Steps()
     steps.say(f"Run folder: {folder.path}")
@@ -210,6 +211,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
         # An unknown level is refused now, not after the probe.
         freeze(network, frozen)
         unfreeze(network)
+        thawing_stages(network, frozen, 1, config.thaw_share)
         steps.say(start.loaded)
 
     with steps.step("Sanity"):

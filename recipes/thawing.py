@@ -41,11 +41,18 @@ def thawing_stages(
             take, in equal parts. 0 gives one stage.
 
     Returns: The stages. One that is shorter than half an epoch is left out.
+
+    Raises: ValueError when `freeze` is something else, and there is a share.
     """
-    finest_first = list(levels(network))
-    if freeze in finest_first:
-        finest_first = finest_first[finest_first.index(freeze) + 1 :]
-    before = finest_first[::-1]
+    order = ["none", *levels(network)]  # from fine to coarse
+    if not share:
+        return [Stage(0, epochs, freeze)]
+    if freeze not in order:
+        raise ValueError(
+            f"thaw_share: `freeze` must be one of {', '.join(order)} where "
+            f"levels are thawed one after the other. Received: {freeze!r}"
+        )
+    before = order[: order.index(freeze) : -1]
     ends = [
         round(share * epochs * (number + 1) / len(before))
         for number in range(len(before))

@@ -263,6 +263,44 @@ def test_a_level_stays_as_it_was(tuned_options, tmp_path):
     assert np.abs(saved["conv2/0"] - before["conv2"][0]).max() > 1e-3
 
 
+def test_levels_are_thawed_one_after_the_other(
+    tuned_run, tuned_options, tmp_path, monkeypatch
+):
+    """Also where the run is stopped in between."""
+    import dropzoo.recipes.fine_tuning as module
+
+    def stages_until(stop):
+        seen = []
+
+        class Noted(module.ExactResume):
+            def fit(self, network, *args, **options):
+                seen.append((self.directory.name, trained_layers(network)))
+                if len(seen) == stop:
+                    raise KeyboardInterrupt
+                return super().fit(network, *args, **options)
+
+        monkeypatch.setattr(module, "ExactResume", Noted)
+        return seen
+
+    seen = stages_until(stop=None)
+    options = {"freeze": "none", "thaw_share": 0.5, "epochs": 4}
+    result = run(tuned_options, tmp_path / "run", **options)
+    assert seen[-2:] == [
+        ("stride_2", ["conv2", "logits"]),
+        ("none", ["conv1", "conv2", "logits"]),
+    ]
+    stages_until(stop=len(seen))
+    with pytest.raises(KeyboardInterrupt):
+        run(tuned_options, tmp_path / "stopped", **options)
+    stages_until(stop=None)
+    finetune.run(finetune.Config(resume=str(tmp_path / "stopped")))
+    assert_same_weights(tmp_path / "stopped", result.folder)
+
+
+def trained_layers(network):
+    return [layer.name for layer in network.layers if layer.trainable_weights]
+
+
 def test_a_run_starts_from_an_earlier_one(tuned_run, photos, tmp_path, capsys):
     result = finetune.run(
         finetune.Config(
@@ -490,6 +528,11 @@ def test_an_existing_folder_is_left_alone(photos, tmp_path, capsys):
     [
         (["--freeze", "stride_3"], "must be a level of tiny (stride_2, "),
         (["--freeze", "conv9"], "or the name or pattern of a layer"),
+        (
+            ["--freeze", "conv2", "--thaw-share", "0.5"],
+            "must be one of none, stride_2",
+        ),
+        (["--thaw-share", "1"], "`thaw_share` must be in [0, 1)"),
         (["--data", "nowhere/at/all"], "there is no folder"),
         (["--model", "tinny"], "did you mean 'tiny'?"),
         (["--weights", "imagenet"], "a tag that tiny has"),
