@@ -50,11 +50,9 @@ class LearningRateFinder(keras.callbacks.Callback):
             times its lowest, which must be positive; above 1. `math.inf`
             goes on to the last rate.
 
-    Attributes:
-        rates: Rate of each iteration.
-        losses: Smoothed loss after each iteration.
-        batch_losses: Loss of each iteration's batch.
-        suggestions: A `RateSuggestions` when the test has ended, else `None`.
+    The curve is then in `rates`, `losses` (smoothed) and `batch_losses`, one
+    entry for each iteration, and what is read off it in `suggestions`, a
+    `RateSuggestions`; `None` before a test has ended.
 
     Raises: ValueError when an argument is outside its range. When `fit`
         begins: the model is not built, or runs several steps in one

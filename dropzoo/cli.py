@@ -36,6 +36,9 @@ VERBS = {
         "dropzoo.recipes.evaluate", "measure a run on labelled photos"
     ),
     "predict": Verb("dropzoo.recipes.predict", "name what is on photos"),
+    "lr-find": Verb(
+        "dropzoo.recipes.lr_find", "find the learning rate to fine-tune at"
+    ),
     "list": Verb("dropzoo.listing", "list the models of the zoo"),
     "info": Verb("dropzoo.info", "tell everything about one model"),
     "schedule": Verb("dropzoo.schedule", "draw a learning-rate schedule"),

@@ -3,15 +3,15 @@
     dropzoo lr-find --data folder:PHOTOS
 
 A range test: the network, pretrained and with the head that `dropzoo finetune`
-starts from, trains for 100 steps, with the optimizer, the augmentation and the
+starts from, trains for 100 steps with the optimizer, the augmentation and the
 frozen levels of `dropzoo finetune`, at a rate that rises from 1e-7 to 10. Where
 the loss rises, the rate is too high. The curve is drawn, and four rates are
 read off it; docs/learning-rate-finder.md tells how, and what they are worth.
 
 Papers: Smith, "Cyclical Learning Rates for Training Neural Networks", 2017,
-section 3.3; the readings are those of fastai 2.8. Hardware and time: a CPU does;
-it takes as long as 100 steps of fine-tuning. Measured accuracy: none, nothing
-is kept but the curve.
+section 3.3; the readings are those of fastai 2.8. Hardware and time: a CPU
+does; 100 steps take as long as in fine-tuning. Measured accuracy: none, for
+nothing is kept but the curve.
 
 The options worth changing: `--head random` (training from scratch), `--freeze`,
 `--batch-size`.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import keras
 
     from dropzoo.callbacks import LearningRateFinder, RateSuggestions
-    from dropzoo.data import Data
+    from dropzoo.data import ImageData
     from dropzoo.recipes.steps import Steps
 
 
@@ -185,7 +185,9 @@ def run(config: Config) -> Result:
     )
 
 
-def _network(config: Config, data: "Data", steps: "Steps") -> "keras.Model":
+def _network(
+    config: Config, data: "ImageData", steps: "Steps"
+) -> "keras.Model":
     """The network as fine-tuning begins with it, compiled."""
     import keras
 
@@ -215,7 +217,7 @@ def _network(config: Config, data: "Data", steps: "Steps") -> "keras.Model":
 
 
 def _fitted_head(
-    config: Config, data: "Data", backbone: "keras.Model", steps: "Steps"
+    config: Config, data: "ImageData", backbone: "keras.Model", steps: "Steps"
 ):
     """Kernel and bias, fitted on the features of all photos to learn from."""
     from dropzoo.data import concatenate
@@ -243,7 +245,7 @@ def _test(
     config: Config,
     finder: "LearningRateFinder",
     network: "keras.Model",
-    data: "Data",
+    data: "ImageData",
     steps: "Steps",
 ) -> "RateSuggestions":
     """Runs the range test on the training photos."""
@@ -316,3 +318,9 @@ def _print_table(result: Result) -> None:
     for name, rate in dataclasses.asdict(result.suggestions).items():
         table.add_row(name, f"{rate:.1e}")
     print_table(table)
+    lowest = 10 * result.suggestions.minimum
+    print(
+        f"\nTry --peak-rate {result.suggestions.valley:.1e}, the valley. The "
+        f"loss is lowest at {lowest:.1e}; go no higher. {result.picture} shows "
+        "the curve."
+    )
