@@ -92,7 +92,8 @@ class LayerwiseAdamW(keras.optimizers.AdamW):
         """
         first_step = self._first_steps[index]
         now = ops.cast(self.iterations, "float32")
-        first = ops.where(first_step == NEVER, now, first_step)
+        begun = ops.convert_to_tensor(first_step)  # JAX asks for a tensor
+        first = ops.where(begun == NEVER, now, begun)
         self.assign(first_step, first)
 
         def correction(steps):
