@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from dropzoo.callbacks.layer_monitor import LayerMonitor
 from dropzoo.callbacks.monitor_pictures import draw_update_ratios
@@ -62,7 +61,7 @@ class UpdateRatioMonitor(LayerMonitor):
     ):
         super().__init__(every, log_directory, picture)
         self._waits = False
-        self._before: dict[str, list[Any]] = {}
+        self._before: dict[str, list[np.ndarray]] = {}
 
     def get_state(self) -> dict[str, Any]:
         """What `ExactResume` saves: the history and the place in it."""
@@ -83,10 +82,8 @@ class UpdateRatioMonitor(LayerMonitor):
         self._waits = self._waits or self._is_due()
         if self._waits and not self._before:
             self._updates = updates_made(self.model.optimizer)
-            self._before = {
-                layer: [ops.copy(ops.stop_gradient(v)) for v in variables]
-                for layer, variables in _trained(self.model).items()
-            }
+            self._layers = _trained(self.model)
+            self._before = _read(self._layers)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -102,30 +99,13 @@ class UpdateRatioMonitor(LayerMonitor):
                 f"{step - self._updates} updates in one execution"
             )
         if step > self._updates:
-            ratios = self._ratios()
+            ratios = _ratios(self._before, _read(self._layers))
             self._waits, self._before = False, {}
             self._keep(step, {"update_ratio": ratios})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._before = {}
         super().on_train_end(logs)
-
-    def _ratios(self) -> dict[str, float]:
-        """Of all layers, by one transfer from the device."""
-        after = _trained(self.model)
-        squares = [
-            ops.stack([_square([a - b for a, b in pairs]), _square(before)])
-            for before, pairs in (
-                (old, list(zip(after[layer], old, strict=True)))
-                for layer, old in self._before.items()
-            )
-        ]
-        norms = np.sqrt(ops.convert_to_numpy(ops.stack(squares)))
-        return {
-            layer: float(update / weight)
-            for layer, (update, weight) in zip(self._before, norms, strict=True)
-            if weight > 0
-        }
 
     def _draw(self, path: Path) -> None:
         draw_update_ratios(path, self.history)
@@ -147,6 +127,30 @@ def _trained(model: keras.Model) -> dict[str, list[keras.Variable]]:
     return layers
 
 
-def _square(tensors: list[Any]) -> Any:
-    """The squared norm of all of them together, in float32."""
-    return sum(ops.sum(ops.square(ops.cast(x, "float32"))) for x in tensors)
+def _read(
+    layers: dict[str, list[keras.Variable]],
+) -> dict[str, list[np.ndarray]]:
+    """Copies: the next step overwrites, or frees, what a variable holds."""
+    return {
+        layer: [
+            np.array(keras.ops.convert_to_numpy(variable), "float32")
+            for variable in variables
+        ]
+        for layer, variables in layers.items()
+    }
+
+
+def _ratios(
+    before: dict[str, list[np.ndarray]], after: dict[str, list[np.ndarray]]
+) -> dict[str, float]:
+    ratios = {}
+    for layer, old in before.items():
+        moved = [a - b for a, b in zip(after[layer], old, strict=True)]
+        if weights := _norm(old):
+            ratios[layer] = _norm(moved) / weights
+    return ratios
+
+
+def _norm(arrays: list[np.ndarray]) -> float:
+    """Of all of them together."""
+    return float(np.sqrt(sum(np.vdot(x, x) for x in arrays)))
