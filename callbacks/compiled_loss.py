@@ -62,12 +62,12 @@ class CompiledLoss:
         """
         targets = ops.convert_to_tensor(y)
         loss = self.model.compute_loss(x, targets, outputs, training=False)
-        return float(loss) - sum(float(part) for part in self.model.losses)
+        return _number(loss) - sum(map(_number, self.model.losses))
 
     def penalty(self) -> float:
         """What the regularisers of the weights add to the loss now."""
         return sum(
-            float(variable.regularizer(variable))
+            _number(variable.regularizer(variable))
             for variable in self.model.trainable_variables
             if variable.regularizer is not None
         )
@@ -104,3 +104,7 @@ class CompiledLoss:
             return "softmax"
         activation = getattr(last, "activation", keras.activations.linear)
         return getattr(activation, "__name__", "unknown")
+
+
+def _number(scalar: Any) -> float:
+    return float(ops.convert_to_numpy(scalar))
