@@ -44,13 +44,13 @@ class ExactResume(keras.callbacks.Callback):
     and NumPy arrays in dicts and lists. Keras's `EarlyStopping`, `LearningRateScheduler`, `ModelCheckpoint`,
     `ReduceLROnPlateau` and `TerminateOnNaN` need neither.
 
+    `history` holds the logs of each finished epoch, those before a stop
+    included.
+
     Args:
         directory: Where to keep the checkpoints; one training, one directory.
         save_freq: `"epoch"`, or after how many steps to save besides, at
             least 1.
-
-    Attributes:
-        history: The logs of each finished epoch, those before a stop included.
 
     Raises:
         TypeError: In `fit`, a callback keeps its state to itself.
