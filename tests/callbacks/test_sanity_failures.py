@@ -32,6 +32,7 @@ def hidden(**options):
 
 def found(model, x=X, y=Y, **options):
     """Pairs of check and sentence."""
+    model.run_eagerly = options.get("steps") == 0  # quicker for a few steps
     failures = sanity_failures(model, x, y, **options)
     return [(failure.check, failure.sentence) for failure in failures]
 
@@ -73,7 +74,7 @@ def test_dropout_batch_norm_and_regularisation_are_sound():
 def test_word_numbers_through_an_embedding_are_sound():
     words = RNG.integers(0, 50, (24, 5))
     model = build(layers.Embedding(50, 8), layers.Flatten(), shape=(5,))
-    assert found(model, words) == []
+    assert found(model, words, steps=0) == []
 
 
 def test_a_branch_that_begins_at_zero_is_sound():
@@ -83,7 +84,7 @@ def test_a_branch_that_begins_at_zero_is_sound():
     outputs = layers.Dense(3)(x + branch)
     model = keras.Model(inputs, outputs)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
-    assert found(model) == []
+    assert found(model, steps=0) == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_blank_examples_are_found():
     x = X.copy()
     x[[5, 9]] = 7
     assert "2 of 24 examples are blank, first the one at position 5" in only(
-        build(hidden()), x
+        build(hidden()), x, steps=0
     )
 
 
@@ -184,7 +185,7 @@ def test_a_first_loss_is_not_compared_after_the_first_step():
 
 def test_logits_that_the_loss_takes_for_probabilities_are_found():
     model = build(hidden(), loss="sparse_categorical_crossentropy")
-    sentences = [sentence for _, sentence in found(model)]
+    sentences = [sentence for _, sentence in found(model, steps=0)]
     assert "the loss needs from_logits=True" in sentences[0]
 
 
@@ -205,7 +206,7 @@ def test_a_layer_that_no_gradient_reaches_is_named():
         hidden(bias_initializer=keras.initializers.Constant(-99)),
         layers.Dense(8, name="behind"),
     )
-    sentence = only(dead)
+    sentence = only(dead, steps=0)
     assert sentence.startswith("gradients: No gradient reaches `")
     assert "hidden`" in sentence
     assert "head" not in sentence
@@ -219,7 +220,9 @@ def test_a_network_that_no_gradient_reaches_is_found():
 
     model = keras.Sequential([keras.Input((6,)), layers.Dense(3), Rounding()])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
-    assert only(model).startswith("gradients: No gradient reaches `dense")
+    assert only(model, steps=0).startswith(
+        "gradients: No gradient reaches `dense"
+    )
 
 
 def test_a_gradient_that_is_not_finite_is_found():
@@ -229,7 +232,7 @@ def test_a_gradient_that_is_not_finite_is_found():
             zero = x - keras.ops.stop_gradient(x)
             return x + keras.ops.sqrt(keras.ops.square(zero))  # slope 0 / 0
 
-    sentence = only(build(hidden(), Root()))
+    sentence = only(build(hidden(), Root()), steps=0)
     assert sentence.startswith("gradients: The gradient is not finite in `")
     assert "hidden`" in sentence
 
@@ -238,7 +241,9 @@ def test_a_frozen_model_is_found():
     model = build(hidden())
     model.trainable = False
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True))
-    assert only(model).startswith("gradients: No layer trains; everything")
+    assert only(model, steps=0).startswith(
+        "gradients: No layer trains; everything"
+    )
 
 
 def test_equal_examples_with_different_labels_are_found():
