@@ -41,8 +41,9 @@ class ExactResume(keras.callbacks.Callback):
     training. *Order:* behind all other callbacks, which `fit` sees to.
     *Resume:* it is what others resume by. Their state comes from
     `get_state() -> dict` and goes back by `set_state(dict)`: numbers, strings
-    and NumPy arrays in dicts and lists. Keras's `EarlyStopping`, `LearningRateScheduler`, `ModelCheckpoint`,
-    `ReduceLROnPlateau` and `TerminateOnNaN` need neither.
+    and NumPy arrays in dicts and lists. Keras's `EarlyStopping`,
+    `LearningRateScheduler`, `ModelCheckpoint`, `ReduceLROnPlateau` and
+    `TerminateOnNaN` need neither.
 
     `history` holds the logs of each finished epoch, those before a stop
     included.
