@@ -14,7 +14,7 @@ BINS = 60
 def draw_update_ratios(path: str | Path, history: list[dict[str, Any]]) -> None:
     """Draws the ratio of update and weights by its power of ten.
 
-    White is 1e-3; red is more, blue is less.
+    White is 1e-3; red is more, blue is less, grey did not move at all.
 
     Args:
         path: The picture, a PNG file; written atomically.
@@ -63,6 +63,7 @@ def draw_activations(
         _show_histograms(axes, samples)
         axes.set_title(f"activations after {step} updates", fontsize=9)
         axes.set_xlabel("value", fontsize=9)
+        axes.locator_params(axis="x", nbins=5)
     merged = [
         {"step": record["step"], "share": record["dead"] | record["saturated"]}
         for record in history
