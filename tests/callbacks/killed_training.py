@@ -1,5 +1,7 @@
 """A training on photos that kills itself, for `test_killed_training.py`.
 
+    python killed_training.py eagerly|compiled
+
 Reads a line of JSON for each life from standard input: the folder of the
 training and the moment of death, or `null`. Each life is a process forked from
 this one, which has imported everything and computed nothing. Prints how each
@@ -157,6 +159,7 @@ def train(folder, moment):
             ),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
+            run_eagerly=sys.argv[1] == "eagerly",
         )
         if optimizer is not None:
             network.optimizer.build(network.trainable_variables)

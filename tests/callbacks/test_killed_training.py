@@ -34,14 +34,18 @@ MOMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def lives(tmp_path_factory):
+@pytest.fixture(
+    scope="module",
+    # Each of 22 lives would compile its training anew.
+    params=["eagerly", pytest.param("compiled", marks=pytest.mark.slow)],
+)
+def lives(request, tmp_path_factory):
     """The folders of a whole and of a killed training, and how lives ended."""
     whole, killed = tmp_path_factory.mktemp("w"), tmp_path_factory.mktemp("k")
     orders = [(str(whole), None)]
     orders += [(str(killed), moment) for moment in [*MOMENTS, None]]
     run = subprocess.run(
-        [sys.executable, PROGRAM],
+        [sys.executable, PROGRAM, request.param],
         input="".join(f"{json.dumps(order)}\n" for order in orders),
         capture_output=True,
         text=True,
