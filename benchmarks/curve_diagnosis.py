@@ -459,37 +459,38 @@ def with_nan(value: Any) -> Any:
     return value
 
 
-def show(part: str) -> None:
-    """Prints what was found for what was wrong, and each mistake."""
+def table(part: str) -> str:
+    """What was found for what was wrong."""
     curves = read(part)
     found = Counter(
         (truth, diagnose(curve).fault) for truth, _, curve in curves
     )
-    print(f"{part + ': found':20}", *(f"{x:>9}" for x in HEADS), sep="")
-    for truth in FAULTS:
-        cells = (f"{found[truth, fault] or '.':>9}" for fault in FAULTS)
-        print(f"{truth:20}", *cells, sep="")
     faulty = sum(truth != "healthy" for truth, _, _ in curves)
     right = sum(found[fault, fault] for fault in FAULTS[1:])
     healthy = len(curves) - faulty
     alarms = healthy - found["healthy", "healthy"]
-    print(f"Right: {right} of {faulty} faulty ({right / faulty:.1%}).")
-    print(f"False alarms: {alarms} of {healthy} healthy.")
-    for truth, name, curve in curves:
+    heads = "".join(f"{head:>9}" for head in HEADS)
+    rows = (
+        f"{truth:20}"
+        + "".join(f"{found[truth, fault] or '.':>9}" for fault in FAULTS)
+        for truth in FAULTS
+    )
+    return "\n".join(
+        (
+            f"{part + ': found':20}{heads}",
+            *rows,
+            f"Right: {right} of {faulty} faulty ({right / faulty:.1%}).",
+            f"False alarms: {alarms} of {healthy} healthy.",
+        )
+    )
+
+
+def show(part: str) -> None:
+    """Prints the table and each mistake."""
+    print(table(part))
+    for truth, name, curve in read(part):
         if diagnose(curve).fault != truth:
             print(f"{truth} ({name}), found {diagnose(curve).sentence}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Options of the program."""
-
-    make: Literal["tuning", "held_out"] | None = None
-    """Train and store this part, instead of printing a table."""
-    show: Literal["tuning", "held_out"] = "held_out"
-    """Part whose table is printed."""
-    fashion: Path = Path("/usr/share/datasets/fashion-mnist")
-    """Folder with the four files of Fashion-MNIST."""
 
 
 def main(config: Config) -> None:
