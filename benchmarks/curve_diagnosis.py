@@ -493,6 +493,18 @@ def show(part: str) -> None:
             print(f"{truth} ({name}), found {diagnose(curve).sentence}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Options of the program."""
+
+    make: Literal["tuning", "held_out"] | None = None
+    """Train and store this part, instead of printing a table."""
+    show: Literal["tuning", "held_out"] = "held_out"
+    """Part whose table is printed."""
+    fashion: Path = Path("/usr/share/datasets/fashion-mnist")
+    """Folder with the four files of Fashion-MNIST."""
+
+
 def main(config: Config) -> None:
     FASHION[:] = [config.fashion]
     if config.make:

@@ -24,16 +24,18 @@ def benchmark():
     del sys.modules[spec.name]
 
 
-@pytest.mark.parametrize("part", ["tuning"])
-def test_real_trainings_are_read_rightly(benchmark, part):
-    curves = benchmark.read(part)
-    found = [(truth, diagnose(curve).fault) for truth, _, curve in curves]
-    faulty = [truth == fault for truth, fault in found if truth != "healthy"]
-    healthy = [truth == fault for truth, fault in found if truth == "healthy"]
-    if part == "held_out":
-        assert (len(faulty), len(healthy)) == (60, 20)
-    assert np.mean(faulty) >= 0.9
-    assert np.mean(healthy) >= 0.95
+def test_the_trainings_that_chose_the_rules_are_read_rightly(benchmark):
+    curves = benchmark.read("tuning")
+    right = [diagnose(curve).fault == truth for truth, _, curve in curves]
+    assert np.mean(right) >= 0.9
+
+
+def test_the_page_shows_what_held_out_trainings_give(benchmark):
+    curves = benchmark.read("held_out")
+    healthy = [truth == "healthy" for truth, _, _ in curves]
+    assert (len(curves), sum(healthy)) == (80, 20)
+    page = BENCHMARK.parents[1] / "docs" / "curve-diagnosis.md"
+    assert benchmark.table("held_out") in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
