@@ -85,7 +85,7 @@ def _diverges(shape: CurveShape) -> str | None:
 
 def _overfits(shape: CurveShape) -> str | None:
     """The training loss vanishes, the validation loss does not."""
-    if shape.gap < 0.25 or shape.level > 0.25 or shape.bounce > 0.2:
+    if shape.gap < 0.25 or shape.level > 0.25:
         return None
     return (
         f"the training loss ends at {shape.end:.3g}, the validation loss at "
@@ -116,9 +116,10 @@ def _jumps(shape: CurveShape) -> str | None:
 def _is_flat_first(shape: CurveShape) -> str | None:
     """Small weights pass on next to nothing, until they have grown."""
     flat, half = shape.time_of(0.1), shape.time_of(0.5)
+    # Outputs that are all alike give ln C and are a sign of their own.
     alike = shape.knows_chance and abs(shape.excess - 1) < 0.01
-    share = 0.5 if alike else 0.6  # outputs that are all alike have ln C
-    if shape.level > 0.8 or flat < 0.045 or flat < share * half:
+    least, share = (0.035, 0.35) if alike else (0.045, 0.6)
+    if shape.level > 0.8 or flat < least or flat < share * half:
         return None
     return (
         f"the loss is flat for {flat:.0%} of the time, and has then lost half "
@@ -126,22 +127,12 @@ def _is_flat_first(shape: CurveShape) -> str | None:
     )
 
 
-def _still_falls(shape: CurveShape) -> str | None:
-    """Far from the ground, and as fast in the end as before."""
-    if shape.is_short or shape.level < 0.2 or shape.late_fall < 0.065:
-        return None
-    return (
-        f"{shape.late_fall:.0%} of the fall came in the last quarter, and "
-        f"{shape.level:.0%} of the loss of chance is left"
-    )
-
-
 def _stops_short(shape: CurveShape) -> str | None:
     """It learned at full speed, and then not at all."""
     stop = shape.time_of(0.95)
-    if shape.is_short or not 0.12 < shape.level < 0.85:
+    if shape.is_short or not 0.15 < shape.level < 0.85:
         return None
-    if stop > 0.15 or shape.wiggle > 0.003:
+    if stop > 0.25 or shape.wiggle > 0.002:
         return None
     return (
         f"after {stop:.0%} of the time the loss hardly moves, with "
@@ -149,16 +140,22 @@ def _stops_short(shape: CurveShape) -> str | None:
     )
 
 
-def _stays_high(shape: CurveShape) -> str | None:
-    """It has learned what it can, and that is not enough."""
-    if shape.is_short or shape.level < 0.1:
-        return None
-    if shape.gap > shape.level / 2:
+def _still_falls(shape: CurveShape) -> str | None:
+    """Far from the ground, and as fast in the end as before."""
+    least = 0.065 if shape.level < 0.85 else 0.03
+    if shape.is_short or shape.level < 0.2 or shape.late_fall < least:
         return None
     return (
-        f"the training loss stays at {shape.level:.0%} of that of chance, "
-        "and validation is no worse"
+        f"{shape.late_fall:.0%} of the fall came in the last quarter, and "
+        f"{shape.level:.0%} of the loss of chance is left"
     )
+
+
+def _stays_high(shape: CurveShape) -> str | None:
+    """It has learned what it can, and that is not enough."""
+    if shape.is_short or shape.level < 0.3:
+        return None
+    return f"the training loss stays at {shape.level:.0%} of that of chance"
 
 
 Rule = Callable[[CurveShape], str | None]
@@ -190,14 +187,14 @@ RULES: tuple[tuple[str, Rule, str], ...] = (
         "begin with larger weights, such as he_normal, or normalise batches",
     ),
     (
-        "rate too low",
-        _still_falls,
-        "raise the rate 3 to 10 times, or train longer",
-    ),
-    (
         "plateau",
         _stops_short,
         "see whether the rate has become too small, or lower it later",
+    ),
+    (
+        "rate too low",
+        _still_falls,
+        "raise the rate 3 to 10 times, or train longer",
     ),
     (
         "underfitting",

@@ -24,24 +24,17 @@ def benchmark():
     del sys.modules[spec.name]
 
 
-def test_the_trainings_that_chose_the_rules_are_read_rightly(benchmark):
-    curves = benchmark.read("tuning")
+@pytest.mark.parametrize("part", ["tuning", "first_held_out"])
+def test_trainings_that_chose_the_rules_are_read_rightly(benchmark, part):
+    curves = benchmark.read(part)
     right = [diagnose(curve).fault == truth for truth, _, curve in curves]
     assert np.mean(right) >= 0.9
 
 
-def test_the_page_shows_what_held_out_trainings_give(benchmark):
-    curves = benchmark.read("held_out")
-    healthy = [truth == "healthy" for truth, _, _ in curves]
-    assert (len(curves), sum(healthy)) == (80, 20)
-    page = BENCHMARK.parents[1] / "docs" / "curve-diagnosis.md"
-    assert benchmark.table("held_out") in page.read_text(encoding="utf-8")
-
-
 @pytest.mark.slow
 def test_curves_made_again_are_read_alike(benchmark):
-    setting = next(x for x in benchmark.HELD_OUT if x.data == "shells")
-    stored = [x for x in benchmark.read("held_out") if "shells" in x[1]]
+    setting = next(x for x in benchmark.FIRST_HELD_OUT if x.data == "shells")
+    stored = [x for x in benchmark.read("first_held_out") if "shells" in x[1]]
     again = list(itertools.islice(benchmark.trainings(setting), 6))
     for (truth, name, curve), entry in zip(stored, again, strict=False):
         assert (entry.pop("truth"), entry.pop("name")) == (truth, name)
@@ -57,7 +50,7 @@ CURVES = {
     "diverging": LossCurve(2.3 * np.exp(5 * T)),
     "overfitting": LossCurve(2.3 * np.exp(-9 * T), 1 + (T - 0.4) ** 2),
     "plateau": LossCurve(1 + 1.3 * np.exp(-60 * T), 1 + 1.4 * np.exp(-60 * T)),
-    "underfitting": LossCurve(1 + 1.3 * np.exp(-12 * T)),
+    "underfitting": LossCurve(1 + 1.3 * np.exp(-8 * T)),
     "bad initialisation": LossCurve(2.3 / (1 + np.exp(40 * (T - 0.4)))),
 }
 
