@@ -99,10 +99,11 @@ def slow_but(chosen):
 
 
 @pytest.fixture(autouse=True)
-def free_memory():
-    """Forgets the networks, which are large."""
+def free_memory(request):
+    """Forgets large networks; after each small one it would take a second."""
     yield
-    gc.collect()
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
 
 
 def function(name):
