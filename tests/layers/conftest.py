@@ -51,6 +51,7 @@ def start_on(backend: str) -> subprocess.Popen:
             "KERAS_BACKEND": backend,
             # Every shape is compiled once and run a few times.
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+            "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
         },
         cwd=FOLDER.parents[1],
         stdout=subprocess.PIPE,

@@ -211,13 +211,17 @@ def all_in_one_model():
     return keras.Model(inputs, keras.layers.Add()(outputs))
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+# Without it JAX trains operation by operation, as the tests above call layers.
+@pytest.mark.parametrize(
+    "jit_compile",
+    [True] if keras.backend.backend() == "jax" else [True, False],
+)
 def test_all_layers_train_together_from_a_dataset(jit_compile):
     import tensorflow as tf
 
     model = all_in_one_model()
     model.compile(
-        keras.optimizers.Adam(1e-2),
+        keras.optimizers.SGD(1e-2),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )
@@ -226,6 +230,7 @@ def test_all_layers_train_together_from_a_dataset(jit_compile):
     y = np.arange(32) % 4
     # 16 and 16: XLA compiles for every batch size anew.
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
-    before = model.evaluate(batches, verbose=0)
-    model.fit(batches, epochs=6, shuffle=False, verbose=0)
-    assert model.evaluate(batches, verbose=0) < 0.8 * before
+    fitted = model.fit(batches, epochs=4, shuffle=False, verbose=0)
+    losses = fitted.history["loss"]
+    print(losses)
+    assert losses[-1] < 0.8 * losses[0]

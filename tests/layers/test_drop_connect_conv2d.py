@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from dropzoo.layers import DropConnectConv2D
 
+# JAX compiles every operation for each shape.
+EXAMPLES = 6 if keras.backend.backend() == "tensorflow" else 3
+
 every_mask = pytest.mark.parametrize("masks", ["example", "batch", "gaussian"])
 
 
@@ -59,7 +62,7 @@ def test_inference_is_a_convolution_where_training_is_scaled(to_numpy):
 
 
 # Few, as JAX compiles each shape anew.
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 @given(
     kernel_size=st.sampled_from([(1, 1), (3, 2), (2, 5)]),
     steps=st.sampled_from(

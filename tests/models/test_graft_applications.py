@@ -2,9 +2,11 @@
 
 The numbers of residual additions are those of the papers: blocks whose input
 and output have one shape, and those with a projection where a network has them.
-NASNet's are one identity in each normal cell.
+NASNet's are one identity in each normal cell. In the ordinary run each family
+is there once, with few blocks.
 """
 
+import functools
 import gc
 import sys
 
@@ -21,8 +23,7 @@ from dropzoo.models import (
     ungraft,
 )
 
-# Families of which one stands for all in the ordinary run.
-FAMILIES = {
+ADDITIONS = {
     "ConvNeXtTiny": 18,
     "DenseNet121": 0,
     "EfficientNetB0": 9,
@@ -33,9 +34,6 @@ FAMILIES = {
     "ResNet50": 16,
     "ResNet50V2": 16,
     "Xception": 12,
-}
-ADDITIONS = {
-    **FAMILIES,
     "ConvNeXtBase": 36,
     "ConvNeXtLarge": 36,
     "ConvNeXtSmall": 36,
@@ -71,16 +69,100 @@ SIDES = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
 
 
 def build(name):
-    side = SIDES.get(name, 32)
-    network = getattr(keras.applications, name)
+    return create_with(getattr(keras.applications, name), SIDES.get(name, 32))
+
+
+def create_with(network, side=32, **options):
     return disturb(
         network(
             weights=None,
             input_shape=(side, side, 3),
             classes=3,
             classifier_activation=None,
+            **options,
         )
     )
+
+
+def family(name):
+    """The module of a network, where that of its family is, too."""
+    return sys.modules[getattr(keras.applications, name).__module__]
+
+
+def convnext():
+    """Every block has an addition."""
+    return create_with(
+        family("ConvNeXtTiny").ConvNeXt,
+        depths=(1, 1, 2, 1),
+        projection_dims=(8, 16, 24, 32),
+    )
+
+
+def densenet():
+    return create_with(family("DenseNet121").DenseNet, blocks=(2, 2, 2, 2))
+
+
+def efficientnet(member, function, **options):
+    """Stages of 0.4 times as many blocks, the first of each without one."""
+    return create_with(
+        getattr(family(member), function),
+        width_coefficient=1,
+        depth_coefficient=0.4,
+        default_size=32,
+        **options,
+    )
+
+
+def efficientnet_v1():
+    return efficientnet("EfficientNetB0", "EfficientNet")
+
+
+def efficientnet_v2():
+    return efficientnet(
+        "EfficientNetV2B0", "EfficientNetV2", name="efficientnetv2-b0"
+    )
+
+
+def nasnet():
+    """Three normal cells."""
+    return create_with(
+        family("NASNetMobile").NASNet,
+        penultimate_filters=96,
+        num_blocks=1,
+        stem_block_filters=8,
+        skip_reduction=False,
+    )
+
+
+def resnet(version):
+    """Two stages of two blocks, each with an addition."""
+    stack = getattr(family("ResNet50"), f"stack_residual_blocks_v{version}")
+
+    def stages(x):
+        x = stack(x, 8, 2, 1, name="conv2")
+        return stack(x, 16, 2, name="conv3")
+
+    return create_with(
+        family("ResNet50").ResNet,
+        stack_fn=stages,
+        preact=version == 2,
+        use_bias=True,
+    )
+
+
+# One network of each family, with as few blocks as it can have.
+FAMILIES = [
+    (convnext, 5),
+    (densenet, 0),
+    (efficientnet_v1, 3),
+    (efficientnet_v2, 5),
+    (functools.partial(build, "MobileNetV2"), 10),
+    (functools.partial(build, "MobileNetV3Small"), 6),
+    (nasnet, 3),
+    (functools.partial(resnet, 1), 4),
+    (functools.partial(resnet, 2), 4),
+    (functools.partial(build, "Xception"), 12),
+]
 
 
 def disturb(model):
@@ -146,10 +228,11 @@ def depth_drops(model):
 
 
 @pytest.fixture(autouse=True)
-def free_memory():
-    """Forgets the networks, which are large."""
+def free_memory(request):
+    """Forgets large networks; after each small one it would take a second."""
     yield
-    gc.collect()
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
 
 
 def test_every_network_of_keras_is_among_them():
@@ -161,11 +244,11 @@ def test_every_network_of_keras_is_among_them():
     assert names == set(ADDITIONS)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_network_of_each_family_is_grafted_exactly(name):
-    model = build(name)
+@pytest.mark.parametrize(("create_one", "additions"), FAMILIES)
+def test_a_network_of_each_family_is_grafted_exactly(create_one, additions):
+    model = create_one()
     report = graft_report(model)
-    assert len(report.residual_additions) == FAMILIES[name]
+    assert len(report.residual_additions) == additions
     assert report.outer_additions == ()
     assert report.not_skipped == {}
     grafted = assert_exact(model, **everything(report))

@@ -99,10 +99,11 @@ def slow_but(chosen):
 
 
 @pytest.fixture(autouse=True)
-def free_memory():
-    """Forgets the networks, which are large."""
+def free_memory(request):
+    """Forgets large networks; after each small one it would take a second."""
     yield
-    gc.collect()
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
 
 
 def function(name):
@@ -266,10 +267,10 @@ def test_names_do_not_depend_on_what_was_built_before():
 
 
 def test_what_is_saved_comes_back(tmp_path):
-    model = small("mobilenet_v3_small")
+    model = small("mobilenet")
     path = tmp_path / "w.keras"
     model.save(path)
-    again = small("mobilenet_v3_small", weights=path)
+    again = small("mobilenet", weights=path)
     for one, other in zip(
         model.get_weights(), again.get_weights(), strict=True
     ):
@@ -302,12 +303,15 @@ def test_dropout_is_that_of_keras_or_as_asked():
     assert asked.rate == 0.5
 
 
-def test_stochastic_depth_is_grafted():
-    model = small("keras_mobilenet_v2", stochastic_depth=0.2, seed=1)
+def test_stochastic_depth_and_blocks_are_grafted():
+    model = small(
+        "keras_mobilenet_v2", stochastic_depth=0.2, drop_block=0.1, seed=1
+    )
     drops = kinds(model, StochasticDepth)
     rates = [layer.rate for layer in drops]
     np.testing.assert_allclose(rates, 0.2 * np.arange(1, 11) / 10)
     assert len({layer.seed for layer in drops}) == 10
+    assert kinds(model, DropBlock2D)
 
 
 def test_depth_drops_of_keras_are_rated_anew_and_not_doubled():
@@ -331,11 +335,6 @@ def test_fractional_pooling_takes_the_place_of_what_shrinks():
     assert len(kinds(model, *fractional)) == 4
     # Those of its branches leave the size as it is, and stay.
     assert len(kinds(model, keras.layers.AveragePooling2D)) == 9
-
-
-def test_blocks_are_dropped():
-    model = small("keras_mobilenet_v2", drop_block=0.1, seed=1)
-    assert kinds(model, DropBlock2D)
 
 
 def test_connections_are_dropped_in_hidden_layers_or_else_in_the_head():

@@ -121,7 +121,10 @@ class Server:
                 pass
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever)
+        self.thread = threading.Thread(
+            target=self.http.serve_forever,
+            kwargs={"poll_interval": 0.01},  # seconds until it sees the end
+        )
         self.thread.start()
 
     def url(self, file):

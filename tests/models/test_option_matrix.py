@@ -38,7 +38,8 @@ SMALL = {
     "vgg11_cifar": {},
     "wrn16_8": {"depth": 10, "width": 1},
 }
-LARGE = ("googlenet", "mobilenet_v2")
+# Slow to build, or with a smaller one of its family beside it.
+LARGE = ("densenet40", "googlenet", "mobilenet_v2", "vgg11")
 CASES = [
     pytest.param(name, option, marks=[pytest.mark.slow] * (name in LARGE))
     for name in SMALL

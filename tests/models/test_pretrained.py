@@ -37,7 +37,15 @@ GOLDEN = {
 }
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+def slow_but(chosen, names):
+    """Those not chosen are slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in chosen))
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("name", slow_but({"efficientnet_lite0"}, GOLDEN))
 def test_logits_are_those_of_the_original(pretrained, name):
     model, golden = pretrained(name), GOLDEN[name]
     side = model.input_shape[1]
@@ -77,7 +85,9 @@ PACKAGED = [
 ]
 
 
-@pytest.mark.parametrize("name", PACKAGED)
+@pytest.mark.parametrize(
+    "name", slow_but({"efficientnet_lite0", "mobilenet_v2"}, PACKAGED)
+)
 def test_photos_are_recognised(pretrained, photos, name):
     """By the kit's own rule: the whole photo, stretched, bilinear."""
     model = pretrained(name)

@@ -1,5 +1,6 @@
 """Names of timm's state dicts, by the layout that timm publishes."""
 
+import functools
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ THEIRS = {
     "efficientnet_lite0": "tf_efficientnet_lite0",
     "mobilenet_v2": "mobilenetv2_100",
 }
+SMALL = {"input_shape": (32, 32, 3), "num_classes": 3}
 every_network = pytest.mark.parametrize("name", sorted(REPEATS))
 
 
@@ -34,10 +36,16 @@ def modules(repeats):
     yield from ("conv_head", "bn2", "classifier")
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """Builds a network without a file, once."""
+    return functools.cache(lambda name: create_model(name, **SMALL))
+
+
 @every_network
-def test_every_layer_has_its_module(name):
-    model = create_model(name, input_shape=(32, 32, 3), num_classes=3)
-    found = [timm_name(layer.name) for layer in model.layers if layer.weights]
+def test_every_layer_has_its_module(plain, name):
+    layers = plain(name).layers
+    found = [timm_name(layer.name) for layer in layers if layer.weights]
     assert found == list(modules(REPEATS[name]))
 
 
@@ -84,35 +92,34 @@ def _turn(shape):
 
 @every_network
 def test_either_project_s_file_gives_the_same_network(
-    name, tmp_path, random_state
+    plain, name, tmp_path, random_state
 ):
-    options = {"input_shape": (32, 32, 3), "num_classes": 3}
-    plain = create_model(name, **options)
     for number, table in enumerate([model_info(name).source_names, timm_name]):
-        state = state_of(plain, table, random_state)
+        state = state_of(plain(name), table, random_state)
         save_file(state, tmp_path / f"{number}.safetensors")
     first, second = (
-        create_model(name, weights=tmp_path / f"{n}.safetensors", **options)
+        create_model(name, weights=tmp_path / f"{n}.safetensors", **SMALL)
         for n in (0, 1)
     )
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     assert any(
         not np.array_equal(one, other)
-        for one, other in zip(first.weights, plain.weights, strict=True)
+        for one, other in zip(first.weights, plain(name).weights, strict=True)
     )
 
 
 def test_a_file_of_neither_project_is_refused_for_the_closer_one(
-    tmp_path, random_state
+    plain, tmp_path, random_state
 ):
-    plain = create_model("mobilenet_v2", num_classes=3)
-    state = state_of(plain, timm_name, random_state)
+    state = state_of(plain("mobilenet_v2"), timm_name, random_state)
     del state["blocks.2.0.conv_dw.weight"]
     save_file(state, tmp_path / "w.safetensors")
     missing = "missing tensors: 1, the first stage3_block1_depthwise_conv"
     with pytest.raises(ValueError, match=missing):
-        create_model("mobilenet_v2", weights=tmp_path / "w.safetensors")
+        create_model(
+            "mobilenet_v2", weights=tmp_path / "w.safetensors", **SMALL
+        )
 
 
 @pytest.mark.torch
