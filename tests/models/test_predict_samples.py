@@ -164,7 +164,8 @@ def test_one_graph_serves_all_passes():
     model = keras.Sequential([keras.Input((3,)), Traced()])
     traces.clear()
     predict_samples(model, np.ones((8, 3), "float32"), 20, batch_size=4)
-    assert len(traces) == 1
+    # PyTorch has no graph: it calls each layer in each pass.
+    assert len(traces) == (40 if keras.backend.backend() == "torch" else 1)
 
 
 @pytest.mark.parametrize(
