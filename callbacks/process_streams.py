@@ -1,7 +1,9 @@
 """The random streams that belong to the process and to no model."""
 
+import contextlib
 import importlib
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -38,3 +40,13 @@ def set_streams(streams: dict[str, Any]) -> None:
     if keras.backend.backend() == "torch":
         torch = importlib.import_module("torch")
         torch.set_rng_state(torch.from_numpy(streams["torch"].copy()))
+
+
+@contextlib.contextmanager
+def kept_streams() -> Iterator[None]:
+    """Puts them back after a block, whatever happens in it."""
+    streams = get_streams()
+    try:
+        yield
+    finally:
+        set_streams(streams)

@@ -1,14 +1,15 @@
 """Everything that decides the next step of a training, kept in memory."""
 
 import contextlib
-import random
 from collections.abc import Iterator
 
 import keras
-import numpy as np
+
+from dropzoo.callbacks.kept_variables import KeptVariables
+from dropzoo.callbacks.process_streams import kept_streams
 
 
-class TrainingState:
+class TrainingState(KeptVariables):
     """A copy of a model's and its optimizer's variables.
 
     Among them are the optimizer's slots and step counter, the rate where it is
@@ -24,20 +25,13 @@ class TrainingState:
         optimizer = model.optimizer
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
-        self._variables = [
-            *model.variables,
-            *model.metrics_variables,
-            *optimizer.variables,
-        ]
-        self._values = [  # copies: some backends give views
-            np.array(keras.ops.convert_to_numpy(variable))
-            for variable in self._variables
-        ]
-
-    def put_back(self) -> None:
-        """Gives every variable the value that it had."""
-        for variable, value in zip(self._variables, self._values, strict=True):
-            variable.assign(value)
+        super().__init__(
+            [
+                *model.variables,
+                *model.metrics_variables,
+                *optimizer.variables,
+            ]
+        )
 
 
 @contextlib.contextmanager
@@ -45,7 +39,7 @@ def without_trace(model: keras.Model) -> Iterator[None]:
     """Undoes what a `fit` within the block leaves behind beside variables.
 
     That is `model.history`, `model.stop_training`, and the position of the
-    generators of NumPy and Python, by which Keras shuffles.
+    process's random streams, by which Keras shuffles.
 
     Args:
         model: The model that is trained.
@@ -55,12 +49,10 @@ def without_trace(model: keras.Model) -> Iterator[None]:
         for name in ("history", "stop_training")
         if name in vars(model)
     }
-    generators = np.random.get_state(), random.getstate()
     try:
-        yield
+        with kept_streams():
+            yield
     finally:
-        np.random.set_state(generators[0])
-        random.setstate(generators[1])
         if "history" not in flags and "history" in vars(model):
             del model.history
         for name, value in flags.items():

@@ -1,7 +1,6 @@
 """Trains a model for a moment and puts everything back."""
 
 import contextlib
-import random
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from dropzoo.callbacks.kept_variables import KeptVariables
+from dropzoo.callbacks.process_streams import kept_streams
 
 
 @keras.saving.register_keras_serializable(package="dropzoo")
@@ -48,11 +50,11 @@ class TrialTraining:
         self.own_optimizer = model.optimizer
         self.optimizer = TrialOptimizer()
         self.optimizer.build(model.trainable_variables)
-        self._start = _values(model)
+        self._start = _model_variables(model)
 
     def restart(self, rate: float) -> None:
         """Goes back to the weights of the beginning, with a new rate."""
-        _assign(self._start)
+        self._start.put_back()
         for variable in self.optimizer.variables:
             variable.assign(ops.zeros_like(variable.value))
         self.optimizer.learning_rate.assign(rate)
@@ -75,8 +77,8 @@ def trial_training(model: keras.Model) -> Iterator[TrialTraining]:
 
     What comes back to the bit: weights and moving statistics, metrics, the
     states of the model's seed generators, its optimizer with slots and
-    counter, its compiled training step, and the random states of Python and
-    NumPy. Not covered is what a model draws from Keras's global generator,
+    counter, its compiled training step, and the random streams of the
+    process. Not covered is what a model draws from Keras's global generator,
     by `keras.random` without a seed.
 
     Args:
@@ -84,33 +86,23 @@ def trial_training(model: keras.Model) -> Iterator[TrialTraining]:
 
     Yields: The trial, which takes the steps.
     """
-    streams = random.getstate(), np.random.get_state()
-    values = _values(model)
+    values = _model_variables(model)
     own = model.optimizer, model.train_function, model.steps_per_execution
     try:
         trial = TrialTraining(model)
         model.optimizer = trial.optimizer
         model.train_function = None
         model.steps_per_execution = 1
-        with warnings.catch_warnings():
+        with kept_streams(), warnings.catch_warnings():
             # Keras warns of variables without a gradient: they are counted.
             warnings.simplefilter("ignore")
             yield trial
     finally:
         model.optimizer, model.train_function, model.steps_per_execution = own
         model.reset_metrics()
-        _assign(values)
-        random.setstate(streams[0])
-        np.random.set_state(streams[1])
+        values.put_back()
 
 
-def _values(model: keras.Model) -> list[tuple[keras.Variable, np.ndarray]]:
+def _model_variables(model: keras.Model) -> KeptVariables:
     """Everything that a step moves, apart from the optimizer."""
-    variables = (*model.variables, *model.metrics_variables)
-    distinct = {id(variable): variable for variable in variables}.values()
-    return [(v, np.array(ops.convert_to_numpy(v.value))) for v in distinct]
-
-
-def _assign(values: list[tuple[keras.Variable, np.ndarray]]) -> None:
-    for variable, value in values:
-        variable.assign(value)
+    return KeptVariables([*model.variables, *model.metrics_variables])

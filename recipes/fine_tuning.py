@@ -69,6 +69,30 @@ class Settings:
     warmup_share: float = 0.1
 
 
+def compile_network(
+    network: keras.Model,
+    rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    *,
+    rate_decay: float = Settings.rate_decay,
+    weight_decay: float = Settings.weight_decay,
+) -> None:
+    """Compiles a network as it is fine-tuned.
+
+    Args:
+        network: The network, frozen as it is to be.
+        rate: Of the head.
+        rate_decay: As in `Settings`.
+        weight_decay: As in `Settings`.
+    """
+    network.compile(
+        LayerwiseAdamW(
+            depth_factors(network, rate_decay), rate, weight_decay=weight_decay
+        ),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+
+
 class FineTuning:
     """Fine-tunes a network and finds out whether that helps.
 
@@ -218,14 +242,11 @@ class FineTuning:
         network = self.network
         network.compiled = False  # so that `freeze` is free to change it
         freeze(network, frozen)
-        network.compile(
-            LayerwiseAdamW(
-                depth_factors(network, self.settings.rate_decay),
-                self._schedule(num_steps),
-                weight_decay=self.settings.weight_decay,
-            ),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+        compile_network(
+            network,
+            self._schedule(num_steps),
+            rate_decay=self.settings.rate_decay,
+            weight_decay=self.settings.weight_decay,
         )
         if before is not None:
             network.optimizer.build(network.trainable_variables)

@@ -171,14 +171,11 @@ def _run(config: Config, folder: RunFolder) -> Result:
     # Imported here: `dropzoo finetune --help` needs no TensorFlow.
     import keras
 
-    from dropzoo.data import Augmentation, concatenate, load
-    from dropzoo.evaluation import extract_features
-    from dropzoo.evaluation.folds import choose_folds
-    from dropzoo.evaluation.probe import fit_probe
+    from dropzoo.data import Augmentation
     from dropzoo.models import freeze, unfreeze
-    from dropzoo.models.cache_folder import cache_folder
     from dropzoo.recipes import keeping
     from dropzoo.recipes.fine_tuning import FineTuning, Settings
+    from dropzoo.recipes.head_fitting import fit_head, load_photos, uses_flips
     from dropzoo.recipes.sanity import check_start
     from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.thawing import thawing_stages
@@ -188,19 +185,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
 
-    with steps.step("Data"), steps.bar("checking photos") as bar:
-        # Every photo is decoded once: a damaged one is found now, not in the
-        # last epoch.
-        data = load(
-            config.data,
-            seed=config.seed,
-            limit=config.limit,
-            data_dir=config.data_dir,
-            cache_dir=cache_folder("decoded"),
-            progress=bar.advance_to,
-        )
-    for line in data.findings.lines():
-        steps.say(line)
+    data = load_photos(config, steps)
 
     with steps.step("Model"):
         start = starting_point(
@@ -217,24 +202,11 @@ def _run(config: Config, folder: RunFolder) -> Result:
     with steps.step("Sanity"):
         check_start(network, data.train, data.num_classes, steps.say)
 
-    # A mirror image keeps its label in photos, not in digits or in writing.
-    flips = data.flips_are_safe and config.augmentation != "none"
-    # What the frozen network sees is computed once and kept, so that fitting a
-    # head takes seconds. Choices are made on held-out photos: the validation
-    # split where it is large enough, else k-fold over it and training.
-    pool = concatenate([data.train, *filter(None, [data.validation])])
-    folds = choose_folds(
-        data.train.labels, pool.labels[len(data.train) :], config.seed
-    )
-    with steps.step("Probe"), steps.bar("features", len(pool)) as bar:
-        features = extract_features(
-            start.backbone,
-            pool,
-            mirrored=flips,
-            progress=bar.advance,
+    with steps.step("Probe"):
+        pool, folds, probe, reused = fit_head(
+            config, data, start.backbone, steps
         )
-        probe = fit_probe(features, pool.labels, data.num_classes, folds)
-    if reused := len(pool) - features.num_computed:
+    if reused:
         steps.say(
             f"Features of {reused} photos were computed before and are used "
             "again."
@@ -251,7 +223,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
         batch_size=config.batch_size,
         epochs=config.epochs or default_epochs(len(folds.learn)),
         freeze=frozen,
-        augmentation=Augmentation(config.augmentation, flips=flips),
+        augmentation=Augmentation(
+            config.augmentation, flips=uses_flips(config, data)
+        ),
         seed=config.seed,
         thaw_share=config.thaw_share,
     )

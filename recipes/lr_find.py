@@ -141,8 +141,7 @@ def run(config: Config) -> Result:
     import keras
 
     from dropzoo.callbacks import LearningRateFinder
-    from dropzoo.data import load
-    from dropzoo.models.cache_folder import cache_folder
+    from dropzoo.recipes.head_fitting import load_photos
     from dropzoo.recipes.steps import Steps
 
     # Its own arguments are checked before anything is loaded.
@@ -154,17 +153,7 @@ def run(config: Config) -> Result:
     steps = Steps()
     keras.utils.set_random_seed(config.seed)
 
-    with steps.step("Data"), steps.bar("checking photos") as bar:
-        data = load(
-            config.data,
-            seed=config.seed,
-            limit=config.limit,
-            data_dir=config.data_dir,
-            cache_dir=cache_folder("decoded"),
-            progress=bar.advance_to,
-        )
-    for line in data.findings.lines():
-        steps.say(line)
+    data = load_photos(config, steps)
 
     with steps.step("Model"):
         network = _network(config, data, steps)
@@ -189,13 +178,10 @@ def _network(
     config: Config, data: "ImageData", steps: "Steps"
 ) -> "keras.Model":
     """The network as fine-tuning begins with it, compiled."""
-    import keras
-
     from dropzoo.models import freeze
     from dropzoo.models.heads import set_head
-    from dropzoo.models.layerwise_adamw import LayerwiseAdamW
-    from dropzoo.models.rate_factors import depth_factors
-    from dropzoo.recipes.fine_tuning import Settings
+    from dropzoo.recipes.fine_tuning import compile_network
+    from dropzoo.recipes.head_fitting import fit_head
 
     start = starting_point(
         config.model, config.weights, config.image_size, Config.model
@@ -203,42 +189,14 @@ def _network(
     steps.say(start.loaded)
     network = start.with_classifier(data.num_classes, config.seed)
     if config.head == "fitted":
-        set_head(network, *_fitted_head(config, data, start.backbone, steps))
-    freeze(network, config.freeze or default_freeze(network, config.weights))
-    network.compile(
-        LayerwiseAdamW(
-            depth_factors(network, Settings.rate_decay),
-            FineTuneConfig.peak_rate,  # the test sets its own
-            weight_decay=Settings.weight_decay,
-        ),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return network
-
-
-def _fitted_head(
-    config: Config, data: "ImageData", backbone: "keras.Model", steps: "Steps"
-):
-    """Kernel and bias, fitted on the features of all photos to learn from."""
-    from dropzoo.data import concatenate
-    from dropzoo.evaluation import extract_features
-    from dropzoo.evaluation.folds import choose_folds
-    from dropzoo.evaluation.probe import fit_probe
-
-    pool = concatenate([data.train, *filter(None, [data.validation])])
-    folds = choose_folds(
-        data.train.labels, pool.labels[len(data.train) :], config.seed
-    )
-    with steps.bar("features", len(pool)) as bar:
-        features = extract_features(
-            backbone,
-            pool,
-            mirrored=data.flips_are_safe and config.augmentation != "none",
-            progress=bar.advance,
+        probe = fit_head(config, data, start.backbone, steps).probe
+        steps.say(
+            f"A head is fitted: {probe.accuracy:.1%} right when held out."
         )
-    probe = fit_probe(features, pool.labels, data.num_classes, folds)
-    steps.say(f"A head is fitted: {probe.accuracy:.1%} right when held out.")
-    return probe.head
+        set_head(network, *probe.head)
+    freeze(network, config.freeze or default_freeze(network, config.weights))
+    compile_network(network, FineTuneConfig.peak_rate)  # the test sets its own
+    return network
 
 
 def _test(
@@ -252,14 +210,16 @@ def _test(
     from dropzoo.callbacks import CallAfterBatch, ProgressBar
     from dropzoo.data import Augmentation
     from dropzoo.data.pipeline import image_errors, training_batches
+    from dropzoo.recipes.head_fitting import uses_flips
     from dropzoo.recipes.interruption import check_interruption
 
-    flips = data.flips_are_safe and config.augmentation != "none"
     batches = training_batches(
         data.train,
         network.input_shape[1:3],
         batch_size=min(config.batch_size, len(data.train)),
-        augmentation=Augmentation(config.augmentation, flips=flips),
+        augmentation=Augmentation(
+            config.augmentation, flips=uses_flips(config, data)
+        ),
         seed=config.seed,
         steps=range(config.iterations),
     )
