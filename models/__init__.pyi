@@ -1,6 +1,7 @@
 from .catalogue import create_model as create_model
 from .catalogue import list_models as list_models
 from .catalogue import model_info as model_info
+from .ensemble import ensemble as ensemble
 from .feature_extractor import feature_extractor as feature_extractor
 from .folding import fold_batch_normalization as fold_batch_normalization
 from .freezing import freeze as freeze

@@ -6,6 +6,7 @@ and `trainable` flags are copied. What changes stands in `Edits`.
 """
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -36,6 +37,27 @@ def rewire(model: keras.Model, edits: Edits) -> keras.Model:
     return copy
 
 
+def rewire_behind(
+    model: keras.Model, tensor: Any, route: Sequence[Any], edits: Edits
+) -> keras.Model:
+    """What a model computes from a tensor inside it on, as a model anew.
+
+    Args:
+        model: A functional or Sequential model of one output, all of which is
+            computed from the tensor.
+        tensor: Symbolic, in the model or in a model inside it, which then is
+            called once and gives one output.
+        route: The calls of the models around the tensor, the outermost first.
+        edits: What is to change behind the tensor.
+
+    Returns: As `rewire`, on what takes the place of the tensor.
+    """
+    rewiring = _Rewiring(edits)
+    copy = rewiring.build_behind(model, tensor, route)
+    rewiring.copy_state()
+    return copy
+
+
 class _Rewiring:
     """One run over a model: the copies made so far, and whose they are."""
 
@@ -61,6 +83,29 @@ class _Rewiring:
             *(keras.tree.map_structure(fill, ends) for ends in _ends(model)),
             name=model.name,
         )
+        self.containers.append((model, copy))
+        return copy
+
+    def build_behind(self, model, tensor, route) -> keras.Model:
+        """Builds a model anew from a tensor on, in it or in one inside."""
+        name = model.inputs[0]._keras_history.operation.name
+        entry = new = keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=name
+        )
+        if route:
+            outer, *route = route
+            inner = self.build_behind(outer.operation, tensor, route)
+            (tensor,) = outer.outputs
+            new = inner(entry, **_keywords(outer))
+        calls, tensors = (
+            calls_between([tensor], model.outputs),
+            {id(tensor): new},
+        )
+        outside, self.names = self.names, {x.operation.name for x in calls}
+        self._run(calls, tensors)
+        self.names = outside
+        outputs = tensors[id(model.outputs[0])]
+        copy = keras.Model(entry, outputs, name=model.name)
         self.containers.append((model, copy))
         return copy
 
