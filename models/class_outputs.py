@@ -14,8 +14,8 @@ def gives_logits(model: keras.Model) -> bool | None:
     """Whether a model's outputs are logits of its classes.
 
     An output behind a softmax or sigmoid is a probability, and so is an
-    average of such. Otherwise the loss that the model was compiled with tells;
-    if there is none, a linear last layer gives logits.
+    average of such. Otherwise a loss of Keras tells that the model was compiled
+    with; without one, a linear last layer gives logits.
 
     Args:
         model: A functional or Sequential model of one output.
@@ -25,9 +25,8 @@ def gives_logits(model: keras.Model) -> bool | None:
     activation = _activation(model.outputs[0])
     if activation in SQUASHING:
         return False
-    if getattr(model, "loss", None) is not None:
-        return _takes_logits(model.loss)
-    return True if activation == "linear" else None
+    told = _takes_logits(getattr(model, "loss", None))
+    return True if told is None and activation == "linear" else told
 
 
 def softmax_edits(model: keras.Model, edits: Edits) -> bool:
@@ -80,7 +79,7 @@ def _own_activation(operation: Any) -> str | None:
 
 
 def _takes_logits(loss: Any) -> bool | None:
-    """Whether a loss is one of logits."""
+    """Whether a loss is one of logits; a user's function tells nothing."""
     if isinstance(loss, str):
         return False  # as Keras takes the name of a loss
     if isinstance(loss, keras.losses.Loss):

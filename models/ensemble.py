@@ -45,8 +45,8 @@ def ensemble(
         average: "probabilities" or "logits".
         from_logits: Whether the members give logits. `None` finds out for
             each: what is behind a softmax or sigmoid is a probability; else
-            the loss tells that it was compiled with; else a linear last layer
-            gives logits.
+            a loss of Keras tells that it was compiled with; else a linear last
+            layer gives logits.
 
     Returns: A functional model, not compiled, that `keras.saving.load_model`
         loads without this package, where the members have none of its layers
