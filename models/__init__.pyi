@@ -21,3 +21,4 @@ from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights
 from .techniques import Techniques as Techniques
+from .test_time_augmentation import TestTimeAugmentation as TestTimeAugmentation
