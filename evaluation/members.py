@@ -34,6 +34,7 @@ class EnsembleFigures:
         contenders: The models, in the order in which to list them.
         kept: Name of the one that was kept.
         reason: A sentence: what was kept, and by what.
+        last: Name of the last member alone.
         members: Short names of the members, in order.
         disagreement: `(members, members)` shares of images to which two
             members give different answers.
@@ -44,6 +45,7 @@ class EnsembleFigures:
     contenders: tuple[Contender, ...]
     kept: str
     reason: str
+    last: str = ""
     members: tuple[str, ...] = ()
     disagreement: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     measured_on: str = "test"
