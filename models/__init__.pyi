@@ -17,6 +17,7 @@ from .rate_factors import depth_factors as depth_factors
 from .rate_factors import layer_factors as layer_factors
 from .recompute_batch_norm import recompute_batch_norm as recompute_batch_norm
 from .replace_head import replace_head as replace_head
+from .soup import soup as soup
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights
