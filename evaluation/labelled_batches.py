@@ -26,9 +26,11 @@ def predict_labelled(
     """
     outputs, labels = [], []
     for images, classes in _batches(x, y, batch_size):
-        rows = model.predict_on_batch(keras.ops.convert_to_numpy(images))
+        # JAX and PyTorch take no tensors of TensorFlow, PyTorch no arrays.
+        pixels = keras.ops.convert_to_tensor(np.asarray(images))
+        rows = keras.ops.convert_to_numpy(model.predict_on_batch(pixels))
         outputs.append(np.asarray(rows, "float64"))
-        labels.append(keras.ops.convert_to_numpy(classes))
+        labels.append(np.asarray(classes))
     if not outputs:
         raise ValueError(
             "calibrate: `x` must hold at least one image. Received: nothing. "

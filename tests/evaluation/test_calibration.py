@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -97,22 +98,34 @@ def test_the_temperature_stands_between_logits_and_softmax():
 
 
 def test_the_figures_are_those_of_a_hand_worked_example():
-    # 40 images, all with the confidence 0.9; 28 of them are right.
+    # 400 images, all with the confidence 0.9; 280 of them are right.
     logits = keras.layers.Rescaling(float(np.log(9)))
     model = keras.Sequential([keras.Input((2,)), logits])
-    labels = np.array([0] * 28 + [1] * 12)
-    with pytest.warns(UserWarning, match="40 images is uncertain"):
-        result = calibrate(model, np.tile([1.0, 0.0], (40, 1)), labels)
+    labels = np.array([0] * 280 + [1] * 120)
+    images = np.tile([1.0, 0.0], (400, 1)).astype("float32")
+    result = calibrate(model, images, labels)
     assert result.before.expected_calibration_error == pytest.approx(0.2)
     assert result.before.negative_log_likelihood == pytest.approx(
-        -(28 * np.log(0.9) + 12 * np.log(0.1)) / 40
+        -(280 * np.log(0.9) + 120 * np.log(0.1)) / 400
     )
     assert result.temperature == pytest.approx(np.log(9) / np.log(7 / 3))
     assert result.after.expected_calibration_error == pytest.approx(0, abs=1e-6)
     assert result.sentence() == (
-        "Temperature 2.59, fitted on 40 images: calibration error 20.0% before "
-        "and 0.0% after, negative log-likelihood 0.765 and 0.611."
+        "Temperature 2.59, fitted on 400 images: calibration error 20.0% "
+        "before and 0.0% after, negative log-likelihood 0.765 and 0.611."
     )
+
+
+def test_few_images_bring_a_warning():
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always")
+        calibrate(overconfident(), IMAGES[:99], LABELS[:99])
+        calibrate(overconfident(), IMAGES[:100], LABELS[:100])
+    told = [str(x.message) for x in noted if x.category is UserWarning]
+    assert told == [
+        "calibrate: a temperature fitted on 99 images is uncertain; at least "
+        "100 are advised."
+    ]
 
 
 def test_the_model_itself_is_left_as_it_was():
