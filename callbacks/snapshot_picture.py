@@ -36,18 +36,21 @@ def draw_snapshots(
     epochs = np.arange(1, len(rates) + 1) * (num_epochs / len(rates))
     axes.plot(epochs, rates, color="tab:blue", linewidth=1.4)
     for place, error in zip(snapshots, errors, strict=True):
-        height = np.interp(place, epochs, rates)
         axes.axvline(place, color="0.75", linewidth=0.8, linestyle=":")
-        axes.plot(place, height, "o", color="tab:orange", clip_on=False)
+        height = rates[round(place * len(rates) / num_epochs) - 1]
+        axes.plot(
+            place, height, "o", color="tab:orange", clip_on=False, zorder=3
+        )
         axes.annotate(
             f"{error:.1%}",
             (place, height),
-            xytext=(-5, 6),
+            xytext=(-3, 8),
             textcoords="offset points",
             ha="right",
             fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
-    axes.plot([], [], "o", color="tab:orange", label="snapshot: its error")
+    axes.plot([], [], "o", color="tab:orange", label="snapshot, with its error")
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, num_epochs)
     axes.set_xlabel("epoch", fontsize=9)
@@ -55,6 +58,8 @@ def draw_snapshots(
     axes.grid(color="0.92")
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="upper right")
+    axes.legend(
+        fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1)
+    )
     with atomic_write(path) as part:
         figure.savefig(part, format="png", facecolor="white")

@@ -143,6 +143,8 @@ svg text { font-size: 12px; fill: var(--soft); unicode-bidi: plaintext;
   background: var(--panel); }
 .confusion thead td { background: none; }
 .confusion.wide td { min-width: 4rem; }
+.confusion.wide thead th { text-align: center; }
+.confusion.wide thead span { writing-mode: horizontal-tb; transform: none; }
 .confusion td.correct { background: rgb(var(--cell-blue) / var(--alpha)); }
 .confusion td.wrong { background: rgb(var(--cell-orange) / var(--alpha)); }
 .confusion td {
