@@ -1,7 +1,7 @@
 """What each technique is worth: the same network with it and without it.
 
     python benchmarks/evidence.py --data cifar10.npz
-    python benchmarks/evidence.py --data cifar10.npz --row depth --judge validation
+    python benchmarks/evidence.py --data cifar10.npz --judge validation
 
 Trains each variant of a row of `ROWS` with the same seeds, that is with the
 same first weights, images, order and augmentation, and prints the test error
