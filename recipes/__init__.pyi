@@ -2,3 +2,4 @@ from . import evaluate as evaluate
 from . import finetune as finetune
 from . import lr_find as lr_find
 from . import predict as predict
+from . import train as train

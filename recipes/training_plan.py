@@ -193,13 +193,10 @@ def _notes(
 
 def _update(plan: TrainingPlan, training: Training) -> str:
     """Says what an update sees, and at which rate."""
-    parts = plan.devices * plan.accumulate
-    made_of = (
-        f" ({plan.devices} devices x {plan.accumulate} steps x "
-        f"{plan.batch_size // parts})"
-        if parts > 1
-        else ""
-    )
+    parts = plan.batch_size // (plan.devices * plan.accumulate)
+    counts = {"devices": plan.devices, "steps": plan.accumulate}
+    shared = [f"{n} {what} x" for what, n in counts.items() if n > 1]
+    made_of = f" ({' '.join(shared)} {parts})" if shared else ""
     sentence = f"An update sees {plan.batch_size} photos{made_of}; "
     if training.rate:
         return f"{sentence}rate {plan.rate:g}."

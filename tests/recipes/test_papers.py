@@ -1,11 +1,14 @@
 """What the papers publish, by their names in the catalogue and their rates."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from dropzoo.data.augmented_batches import CHANGES
 from dropzoo.models import model_info
 from dropzoo.models.option_matrix import options
+from dropzoo.recipes.paper_table import paper_table
 from dropzoo.recipes.papers import NO_PAPER, PAPERS
 
 EVERY = {**PAPERS, "none": NO_PAPER}
@@ -89,3 +92,8 @@ def test_a_schedule_shrinks_to_a_few_steps(name):
     rates = [float(schedule(step)) for step in range(updates)]
     assert max(rates) <= paper.rate * (1 + 1e-6)
     assert min(rates) >= 0
+
+
+def test_the_page_has_the_table_of_the_papers():
+    page = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+    assert paper_table() in page.read_text(encoding="utf-8")
