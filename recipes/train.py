@@ -37,7 +37,7 @@ from dropzoo.recipes.train_options import (
     Machine,
     Photos,
     Training,
-    check_at_least_one,
+    check_options,
 )
 
 if TYPE_CHECKING:
@@ -67,39 +67,14 @@ class Config:
     """Folder of a stopped run to go on with; its own options hold."""
 
     def __post_init__(self) -> None:
-        training, machine = self.training, self.machine
-        check_at_least_one(
+        check_options(
             "train",
-            epochs=training.epochs,
-            batch_size=training.batch_size,
-            image_size=self.photos.image_size,
-            limit=self.photos.limit,
-            devices=machine.devices,
-            accumulate=machine.accumulate,
+            self.photos,
+            self.training,
+            self.machine,
+            budget=self.budget,
+            seed=self.seed,
         )
-        rules = (
-            ("budget", self.budget, "in (0, 1]", lambda x: 0 < x <= 1),
-            ("rate", training.rate, "above 0", lambda x: x > 0),
-            (
-                "weight_decay",
-                training.weight_decay,
-                "at least 0",
-                lambda x: x >= 0,
-            ),
-            ("seed", self.seed, "in [0, 2**31)", lambda x: 0 <= x < 2**31),
-            (
-                "preview",
-                self.photos.preview,
-                "a file that ends in .png",
-                lambda x: Path(x).suffix.lower() == ".png",
-            ),
-        )
-        for name, value, rule, holds in rules:
-            if value is not None and not holds(value):
-                raise ValueError(
-                    f"train: `{name}` must be {rule}. "
-                    f"Received: {name}={value!r}"
-                )
 
     def decided(self) -> "Config":
         """The same, with the source of the photos filled in."""

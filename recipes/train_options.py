@@ -1,6 +1,7 @@
 """Groups of options that recipes which train from scratch share."""
 
 import dataclasses
+from pathlib import Path
 from typing import Literal
 
 
@@ -72,4 +73,54 @@ def check_at_least_one(verb: str, **values: int | None) -> None:
             raise ValueError(
                 f"{verb}: `{name}` must be at least 1. "
                 f"Received: {name}={value!r}"
+            )
+
+
+def check_options(
+    verb: str,
+    photos: Photos,
+    training: Training,
+    machine: Machine,
+    *,
+    budget: float,
+    seed: int,
+) -> None:
+    """Refuses options outside their ranges.
+
+    Args:
+        verb: Opens the error.
+        photos: What is learned from.
+        training: How.
+        machine: What on.
+        budget: Share of the published work.
+        seed: Of everything random.
+
+    Raises: ValueError when one of them breaks its rule.
+    """
+    check_at_least_one(
+        verb,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        image_size=photos.image_size,
+        limit=photos.limit,
+        devices=machine.devices,
+        accumulate=machine.accumulate,
+    )
+    preview, decay = photos.preview, training.weight_decay
+    rules = (
+        ("budget", budget, "in (0, 1]", lambda x: 0 < x <= 1),
+        ("rate", training.rate, "above 0", lambda x: x > 0),
+        ("weight_decay", decay, "at least 0", lambda x: x >= 0),
+        ("seed", seed, "in [0, 2**31)", lambda x: 0 <= x < 2**31),
+        (
+            "preview",
+            preview,
+            "a file that ends in .png",
+            lambda x: Path(x).suffix.lower() == ".png",
+        ),
+    )
+    for name, value, rule, holds in rules:
+        if value is not None and not holds(value):
+            raise ValueError(
+                f"{verb}: `{name}` must be {rule}. Received: {name}={value!r}"
             )
