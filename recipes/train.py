@@ -3,11 +3,12 @@
     dropzoo train --paper stochastic-depth
     dropzoo train --paper stochastic-depth --budget 0.001 --data cifar10
 
-Five steps: look at the data, plan the training, train and choose the best
-epoch on validation photos, measure once on test photos, keep everything. A
-`--budget` shrinks epochs, photos and network, and says by how much; without a
-`--paper` a plain recipe trains any network of the zoo on any photos. With no
-options at all it trains a small ResNet on scikit-learn's digits.
+Six steps: look at the data, plan the training, check that it can begin, train
+and choose the best epoch on validation photos, measure once on test photos,
+keep everything. A `--budget` shrinks epochs, photos and network, and says by
+how much; without a `--paper` a plain recipe trains any network of the zoo on
+any photos. With no options at all it trains a small ResNet on scikit-learn's
+digits.
 
 Papers: those of `papers.py`, with the figures they publish. docs/training.md
 shows them in a table, and how a budget works. Hardware and time: a whole paper
@@ -103,7 +104,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Runs the five steps.
+    """Runs the six steps.
 
     Args:
         config: The options.
@@ -168,6 +169,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
         if config.photos.preview is not None:
             draw_preview(config.photos.preview, batches, data.class_names)
             steps.say(f"Preview: {config.photos.preview}")
+
+    with steps.step("Sanity"):
+        training.check(network, steps)
 
     folder.hold_to(data.digest())
     with steps.step("Train"):

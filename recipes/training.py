@@ -12,7 +12,7 @@ from dropzoo.callbacks import (
     CallAfterBatch,
     ExactResume,
     ProgressBar,
-    SanityCheck,
+    sanity_failures,
 )
 from dropzoo.callbacks.few_of_each_class import few_of_each_class
 from dropzoo.data import ImageData
@@ -118,13 +118,38 @@ class ScratchTraining:
         """
         return self.plan.paper.schedule(self.plan.rate, updates)
 
+    def check(self, network: keras.Model, steps: Steps) -> None:
+        """Looks at photos, labels, first loss and gradients.
+
+        No tiny batch is learned by heart: in a deep network that takes
+        minutes. A training that goes on is not looked at again.
+
+        Args:
+            network: A new one, which is left as it is, but compiled.
+            steps: Where what is unusual is said.
+
+        Raises: ValueError when nothing can be learned.
+        """
+        if self._checkpoints.is_dir():
+            return
+        batches = self.batches(network.input_shape[1:3])
+        self._compile(network, batches.updates_per_epoch * self.plan.epochs)
+        few = few_of_each_class(batches.examples.labels, LOOKED_AT)
+        examples = batches.examples.subset(few)
+        plain = evaluation_batches(examples, batches.size, batch_size=len(few))
+        ((images, rows),) = one_hot_batches(plain, batches.num_classes)
+        failures = sanity_failures(network, images, rows, steps=0)
+        for failure in failures:
+            if not failure.fatal:
+                steps.say(f"warning: {failure.sentence}")
+        if fatal := [x.sentence for x in failures if x.fatal]:
+            raise ValueError(f"train: {' '.join(fatal)}")
+
     def run(self, steps: Steps) -> Trained:
         """Trains, and chooses the epoch that is best on validation photos.
 
         Args:
             steps: Where progress is shown.
-
-        Raises: ValueError when the network cannot be trained on the photos.
         """
         with data_parallel(self.plan.devices):
             network = self.build()
@@ -155,6 +180,10 @@ class ScratchTraining:
         return np.interp(np.arange(updates), places, values)
 
     @property
+    def _checkpoints(self) -> Path:
+        return self.state / "training"
+
+    @property
     def _best(self) -> Path:
         return self.state / "best.weights.h5"
 
@@ -183,7 +212,7 @@ class ScratchTraining:
         self.state.mkdir(parents=True, exist_ok=True)
         size = network.input_shape[1:3]
         validation = self._validation(size)
-        resume = ExactResume(self.state / "training")
+        resume = ExactResume(self._checkpoints)
         total = self.plan.epochs * batches.steps_per_epoch
         with steps.bar("training", total) as bar, image_errors():
             return resume.fit(
@@ -193,7 +222,6 @@ class ScratchTraining:
                 steps_per_epoch=batches.steps_per_epoch,
                 callbacks=[
                     *self.callbacks(),
-                    self._sanity(batches, size),
                     *([] if validation is None else [self._keep_best()]),
                     ProgressBar(bar.progress, bar.task, "training"),
                     CallAfterBatch(check_interruption),
@@ -226,19 +254,6 @@ class ScratchTraining:
             ),
             data.num_classes,
         )
-
-    def _sanity(
-        self, batches: AugmentedBatches, size: tuple[int, int]
-    ) -> SanityCheck:
-        """Looks at photos, labels, first loss and gradients, at no photo twice.
-
-        No tiny batch is learned by heart: a deep network takes minutes to.
-        """
-        few = few_of_each_class(batches.examples.labels, LOOKED_AT)
-        examples = batches.examples.subset(few)
-        plain = evaluation_batches(examples, size, batch_size=len(few))
-        ((images, rows),) = one_hot_batches(plain, batches.num_classes)
-        return SanityCheck(np.asarray(images), np.asarray(rows), steps=0)
 
 
 def some_of(examples: Examples, number: int, seed: int) -> Examples:

@@ -76,6 +76,13 @@ def test_norms_stay_below_their_bounds(small):
         assert norms.max() <= bound + 1e-4
 
 
+def test_first_logits_have_the_scale_of_the_pixels(small):
+    # First weights made for ReLUs give a first loss of 36.
+    images = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3))
+    logits = keras.ops.convert_to_numpy(small(images.astype("uint8")))
+    assert 0.01 < logits.std() < 3
+
+
 def test_a_rate_outside_its_range_is_refused():
     with pytest.raises(ValueError, match="`input_dropout` must be in"):
         create_model("maxout_cifar", input_dropout=1.0)

@@ -13,9 +13,11 @@ import pytest
 
 from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
+from dropzoo.callbacks.sanity_failure import SanityFailure
 from dropzoo.models import starting_point
 from dropzoo.recipes import evaluate, predict, train
 from dropzoo.recipes.open_run import read_options
+from dropzoo.recipes.papers import PAPERS
 from dropzoo.recipes.run_folder import RunFolder
 from dropzoo.recipes.train import Config
 from dropzoo.recipes.train_options import Machine, Photos, Training
@@ -267,3 +269,40 @@ def test_help_needs_no_tensorflow():
     assert done.stdout.splitlines()[-1] == "set()"
     assert "--budget" in done.stdout
     assert time.perf_counter() - start < 60
+
+
+def test_what_cannot_be_learned_is_refused(
+    options, tmp_path, monkeypatch, capsys
+):
+    failures = [
+        SanityFailure("x", "It is unusual.", fatal=False),
+        SanityFailure("y", "It is broken.", fatal=True),
+    ]
+    monkeypatch.setattr(
+        "dropzoo.recipes.training.sanity_failures",
+        lambda *arguments, **options: failures,
+    )
+    out = tmp_path / "run"
+    with pytest.raises(ValueError, match="^train: It is broken.$"):
+        train.run(Config(**options, out=str(out)))
+    assert "warning: It is unusual." in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_paper_runs_on_a_tiny_budget(name, tmp_path):
+    paper = PAPERS[name]
+    result = train.run(
+        Config(
+            paper=name,
+            budget=1e-6,
+            photos=Photos(data="digits", limit=60),
+            training=Training(epochs=paper.cycles),
+            out=str(tmp_path / "run"),
+        )
+    )
+    metrics = read_json(result.folder / "metrics.json")
+    assert metrics["plan"]["model"] == paper.model
+    assert np.isfinite(metrics["test"]["negative_log_likelihood"])
+    assert {path.name for path in result.folder.iterdir()} == FILES
