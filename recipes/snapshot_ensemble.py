@@ -6,10 +6,10 @@
 The learning rate falls along half a cosine and starts again, several times in
 one training. At the end of each cycle the network has settled somewhere else,
 and a snapshot is taken; the average of what the snapshots say is better than
-each of them. Six steps: look at the data, plan, train, choose on validation
-photos how many of the last snapshots to keep, measure once on test photos,
-keep everything. With no options it trains a small ResNet on scikit-learn's
-digits.
+each of them. Seven steps: look at the data, plan, check that the training can
+begin, train, choose on validation photos how many of the last snapshots to
+keep, measure once on test photos, keep everything. With no options it trains a
+small ResNet on scikit-learn's digits.
 
 Paper: Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", 2017.
 Hardware and time: as long as one training of the same epochs, and M times the
@@ -139,7 +139,7 @@ class Result:
 
 
 def run(config: Config) -> Result:
-    """Runs the six steps.
+    """Runs the seven steps.
 
     Args:
         config: The options.
@@ -213,6 +213,9 @@ def _run(config: Config, folder: RunFolder) -> Result:
             steps.say(line)
         if config.photos.preview is not None:
             draw_preview(config.photos.preview, batches, data.class_names)
+
+    with steps.step("Sanity"):
+        training.check(network, steps)
 
     # The restarts are large enough to leave a minimum, and the cycles long
     # enough to reach another: networks that differ, for one training's cost.
