@@ -33,15 +33,24 @@ def data_parallel(devices: int) -> contextlib.AbstractContextManager:
     return tf.distribute.MirroredStrategy(chosen).scope()
 
 
-def check_devices(devices: int) -> None:
-    """Refuses more devices than there are.
+def check_devices(devices: int, accumulate: int = 1) -> None:
+    """Refuses more devices than there are, and what Keras cannot do on them.
 
     Args:
         devices: Number of devices, from 1.
+        accumulate: Steps that make an update.
 
-    Raises: ValueError when there are fewer, or the backend is PyTorch.
+    Raises: ValueError when there are fewer devices, the backend is PyTorch, or
+        gradients of several devices are to be accumulated on TensorFlow.
     """
-    if devices > 1 and keras.backend.backend() == "torch":
+    backend = keras.backend.backend()
+    if devices > 1 and backend == "tensorflow" and accumulate > 1:
+        raise ValueError(
+            "train: `accumulate` must be 1 with several devices on TensorFlow, "
+            "where Keras cannot accumulate their gradients; set KERAS_BACKEND "
+            f"to jax. Received: accumulate={accumulate}, devices={devices}"
+        )
+    if devices > 1 and backend == "torch":
         raise ValueError(
             "train: `devices` must be 1 with the PyTorch backend; set "
             "KERAS_BACKEND to tensorflow or jax for more. "

@@ -160,7 +160,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
             num_classes=data.num_classes,
             flips_are_safe=data.flips_are_safe,
         )
-        check_devices(plan.devices)
+        check_devices(plan.devices, plan.accumulate)
         training = ScratchTraining(plan, data, config.seed, folder.state)
         network = training.build()
         batches = training.batches(network.input_shape[1:3])

@@ -246,9 +246,12 @@ class ScratchTraining:
             return None
         share = self.plan.num_photos / len(data.train)
         number = max(round(share * len(data.validation)), data.num_classes)
+        chosen = some_of(data.validation, number, self.seed)
+        # Keras on TensorFlow fails where devices get unequal parts.
+        even = len(chosen) // self.plan.devices * self.plan.devices
         return one_hot_batches(
             evaluation_batches(
-                some_of(data.validation, number, self.seed),
+                chosen.subset(np.arange(even)),
                 size,
                 batch_size=self.plan.batch_size // self.plan.accumulate,
             ),

@@ -108,3 +108,44 @@ def test_pytorch_trains_on_one_device(monkeypatch):
     check_devices(1)
     with pytest.raises(ValueError, match="must be 1 with the PyTorch backend"):
         data_parallel(2)
+
+
+def test_accumulation_on_several_devices_is_refused_on_tensorflow(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    check_devices(1, accumulate=2)
+    with pytest.raises(ValueError, match="`accumulate` must be 1"):
+        check_devices(2, accumulate=2)
+
+
+RECIPE = """
+import sys
+import tensorflow as tf
+
+(processor,) = tf.config.list_physical_devices("CPU")
+two = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+tf.config.set_logical_device_configuration(processor, two)
+
+from dropzoo.recipes import train
+from dropzoo.recipes.train_options import Machine, Photos, Training
+
+config = train.Config(
+    photos=Photos(data="digits", limit=100, augmentation="shift,cutmix"),
+    training=Training(model="resnet20_cifar", epochs=1, batch_size=32),
+    machine=Machine(devices=2),
+    out=sys.argv[1],
+)
+print(train.run(config).accuracy)
+"""
+
+
+@pytest.mark.slow
+def test_the_recipe_runs_on_two_devices(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", RECIPE, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+    )
+    assert "An update sees 32 photos (2 devices x 16)" in done.stderr
+    assert 0 <= float(done.stdout) <= 1
