@@ -35,9 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from scipy import stats
 
 import dropzoo
@@ -418,29 +416,34 @@ def print_table(config: Config, name: str) -> None:
         by_seed[line.seed] = 100 * float(line.error)
     if not errors:
         return
-    table = Table(
-        "",
-        "seeds",
-        f"{config.judge} error, %",
-        "difference, points",
-        "epochs",
-        "time of an epoch",
-        title=f"{name}: {key[1]}",
-        title_justify="left",
-    )
+    rows = [
+        [
+            name,
+            "seeds",
+            f"{config.judge} error, %",
+            "difference, points",
+            "epochs",
+            "time of an epoch",
+        ]
+    ]
+    rows.append(["---"] * len(rows[0]))
     plain_errors = next(iter(errors.values()))
     for variant, by_seed in errors.items():
         of_variant = [line for line in lines if line.variant == variant]
         times = [float(x.epoch_time) for x in of_variant if x.epoch_time]
-        table.add_row(
-            variant,
-            str(len(by_seed)),
-            f"{np.mean(list(by_seed.values())):.2f}",
-            _difference(by_seed, plain_errors),
-            " ".join(sorted({line.epochs for line in of_variant})),
-            f"{np.mean(times):.3f}" if times else "",
+        rows.append(
+            [
+                variant,
+                str(len(by_seed)),
+                f"{np.mean(list(by_seed.values())):.2f}",
+                _difference(by_seed, plain_errors),
+                " ".join(sorted({x.epochs for x in of_variant}, key=int)),
+                f"{np.mean(times):.3f}" if times else "",
+            ]
         )
-    Console(width=110).print(table)
+    for cells in rows:
+        print(f"| {' | '.join(cells)} |")
+    print(f"\n{key[1]}\n")
 
 
 def _difference(by_seed: dict[str, float], plain: dict[str, float]) -> str:
