@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from dropzoo.layers import StochasticResidual
 from dropzoo.models.edits import Edits
@@ -281,7 +282,9 @@ def _copy_weights(old, new, values=None) -> None:
             "weights; give it a `get_config` with all of its arguments."
         )
     for variable, value in zip(new.weights, values, strict=True):
-        variable.assign(value)
+        # A copy: under JAX two variables would share an array, and training
+        # one of them would free it.
+        variable.assign(np.array(keras.ops.convert_to_numpy(value)))
     for layer in new._flatten_layers():
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # It computes with constants made of them.

@@ -284,6 +284,8 @@ def test_it_is_compiled_evaluated_and_trained_like_any_model(nets):
     model.fit(X, (labels + 1) % 3, verbose=0)
     after = model.get_layer("net_1").get_layer("conv").get_weights()[0]
     assert np.abs(after - before).max() > 0
+    kept = nets[1].get_layer("conv").get_weights()[0]
+    np.testing.assert_array_equal(kept, before)
 
 
 def test_its_maps_can_be_read(nets):
