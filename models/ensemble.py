@@ -63,8 +63,8 @@ def ensemble(
         ...     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         ...     for _ in range(5)
         ... ]
-        >>> ensemble(members)(keras.ops.ones((2, 4))).shape
-        (2, 3)
+        >>> ensemble(members).output_shape
+        (None, 3)
 
     Reference: Lakshminarayanan et al., "Simple and Scalable Predictive
         Uncertainty Estimation using Deep Ensembles", 2017, section 2.4.
