@@ -11,7 +11,7 @@ class Contender:
     """A model of the comparison.
 
     Attributes:
-        name: Such as "snapshot 2, epoch 8" or "last 3 together".
+        name: Such as "snapshot 2 (epoch 8)" or "last 3 together".
         validation_error: Share of wrong answers on the validation images;
             `None` without any.
         validation_loss: Mean negative log-likelihood there, in nats.

@@ -35,7 +35,7 @@ class Member:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"snapshot {self.number}, epoch {self.epoch}"
+        return f"snapshot {self.number} (epoch {self.epoch})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -46,8 +46,8 @@ def test_error_and_loss_are_those_of_a_hand_worked_example():
 
 def figures(**changes):
     contenders = (
-        Contender("snapshot 1, epoch 2", 0.25, 0.9, 0.3, 1.0),
-        Contender("snapshot 2, epoch 4", 0.2, 0.8, 0.28, 0.95),
+        Contender("snapshot 1 (epoch 2)", 0.25, 0.9, 0.3, 1.0),
+        Contender("snapshot 2 (epoch 4)", 0.2, 0.8, 0.28, 0.95),
         Contender("last 2 together", 0.125, 0.5, 0.22, 0.7),
     )
     fields = {
@@ -101,8 +101,8 @@ def test_without_test_images_there_is_no_column_of_them(
     read_page, make_content, text_of
 ):
     alone = figures(
-        contenders=(Contender("snapshot 1, epoch 2", 0.25, 0.9),),
-        kept="snapshot 1, epoch 2",
+        contenders=(Contender("snapshot 1 (epoch 2)", 0.25, 0.9),),
+        kept="snapshot 1 (epoch 2)",
         members=("1",),
         picture=b"",
     )

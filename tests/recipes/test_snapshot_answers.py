@@ -36,7 +36,7 @@ POOR, HALF, GOOD = [0.1, 0.1], [0.9, 0.2], [0.2, 0.9]
     [
         ([HALF, GOOD], 2, "last 2 together"),
         ([POOR, HALF, GOOD], 2, "last 2 together"),
-        ([POOR, POOR, [0.9, 0.9]], 1, "snapshot 3, epoch 9"),
+        ([POOR, POOR, [0.9, 0.9]], 1, "snapshot 3 (epoch 9)"),
     ],
 )
 def test_as_many_are_kept_as_have_the_lowest_loss(tables, number, name):
@@ -60,13 +60,13 @@ def test_every_contender_is_judged_on_both_splits():
         x.name: (x.validation_error, x.test_error) for x in figures.contenders
     }
     assert errors == {
-        "snapshot 1, epoch 3": (0.5, 1.0),
-        "snapshot 2, epoch 6": (0.5, 0.5),
+        "snapshot 1 (epoch 3)": (0.5, 1.0),
+        "snapshot 2 (epoch 6)": (0.5, 0.5),
         "last 2 together": (0.0, 0.5),
         SINGLE: (0.5, 0.0),
     }
     assert figures.kept == "last 2 together"
-    assert figures.last == "snapshot 2, epoch 6"
+    assert figures.last == "snapshot 2 (epoch 6)"
     np.testing.assert_array_equal(figures.disagreement, [[0, 0.5], [0.5, 0]])
     assert figures.measured_on == "test"
 

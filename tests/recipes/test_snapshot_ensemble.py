@@ -74,12 +74,12 @@ def test_the_folder_of_a_resumed_run_has_everything(finished):
 def test_snapshots_ensembles_and_the_single_run_are_compared(metrics):
     contenders = {x["name"]: x for x in metrics["ensemble"]["contenders"]}
     assert list(contenders) == [
-        "snapshot 1, epoch 2",
-        "snapshot 2, epoch 4",
+        "snapshot 1 (epoch 2)",
+        "snapshot 2 (epoch 4)",
         "last 2 together",
         SINGLE,
     ]
-    candidates = ["snapshot 2, epoch 4", "last 2 together"]
+    candidates = ["snapshot 2 (epoch 4)", "last 2 together"]
     losses = {name: contenders[name]["validation_loss"] for name in candidates}
     assert metrics["ensemble"]["kept"] == min(losses, key=losses.get)
 
