@@ -255,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         start = time.perf_counter()
         devices = quiet_start()
         print(
-            f"TensorFlow started in {time.perf_counter() - start:.1f} s "
+            f"Keras started in {time.perf_counter() - start:.1f} s "
             f"on {', '.join(devices)}.",
             file=sys.stderr,
         )

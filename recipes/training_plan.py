@@ -168,7 +168,9 @@ def _notes(
 ) -> Iterator[str]:
     paper = plan.paper
     if paper.published != "none":
-        yield f"Recipe of {paper.reference}: {paper.published}."
+        yield (
+            f"Recipe of {paper.reference}, which published {paper.published}."
+        )
         if paper.differs and not training.model:
             yield f"Not as published: {paper.differs}"
     if budget < 1:
