@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from dropzoo.evaluation import calibrate
 from dropzoo.layers import StochasticDepth
-from dropzoo.models import create_model
+from dropzoo.models import create_model, ensemble
 from dropzoo.models.portability import why_not_portable
 from dropzoo.models.preprocessing import raw_input_model
 
@@ -39,20 +39,13 @@ def expected(temperature, factor=5.0):
     return softmax(factor * OTHERS @ KERNEL / temperature, axis=1)
 
 
-def ensemble_of_two():
-    members = [overconfident(), overconfident()]
-    images = keras.Input((4,))
-    shares = [keras.ops.softmax(member(images)) for member in members]
-    return keras.Model(images, keras.layers.Average()(shares))
-
-
 ENDS = {
     "softmax layer": lambda: overconfident(keras.layers.Softmax()),
     "softmax activation": lambda: overconfident(
         keras.layers.Activation("softmax")
     ),
     "softmax in a dense layer": lambda: overconfident(activation="softmax"),
-    "mean of probabilities": ensemble_of_two,
+    "ensemble": lambda: ensemble([overconfident(), overconfident()]),
 }
 
 
