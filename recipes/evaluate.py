@@ -42,7 +42,7 @@ class Config:
     """Options of a measurement."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder that `dropzoo finetune` has written."""
+    """Folder that `dropzoo finetune` or `dropzoo train` has written."""
     data: str | None = None
     """Other photos than the run's own, written as for `dropzoo finetune`."""
     data_dir: str | None = None

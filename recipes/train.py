@@ -12,8 +12,9 @@ digits.
 
 Papers: those of `papers.py`, with the figures they publish. docs/training.md
 shows them in a table, and how a budget works. Hardware and time: a whole paper
-wants a GPU and hours to days; a budget of 0.001 fits a CPU. Measured accuracy:
-not yet measured at full size.
+wants a GPU and hours to days. `--paper stochastic-depth --budget 0.0005` took
+13 minutes on two processor cores that had other work. Measured accuracy: there,
+with one seed, an error of 49.9 % on CIFAR-10; at full size not yet measured.
 
 The options worth changing: `--paper`, `--budget`, `--augmentation`.
 """
