@@ -54,36 +54,25 @@ def measure_and_keep(
 
     Returns: The figures, `None` without test photos.
     """
-    probabilities = metrics = None
     with steps.step("Evaluate"):
         # The test photos are used here, once, after every choice is made.
-        if data.test is not None:
-            with steps.bar("test photos", len(data.test)) as bar:
-                probabilities = np.exp(
-                    log_probabilities(trained.network, data.test, bar.advance)
-                )
-            metrics = evaluate_probabilities(
-                data.test.labels, probabilities, data.class_names
-            )
-    summary = [headline(metrics), trained.sentence(), *plan.notes]
-    steps.say(summary[0])
-
+        probabilities, metrics = measure(trained.network, data, steps)
+    steps.say(headline(metrics))
     with steps.step("Keep"):
         keep_model(folder, trained.network, data)
-    if why := not_portable(trained.network):
-        summary.append(why)
+    why = not_portable(trained.network)
+    if why:
         steps.say(why)
     history = [
         {"epoch": number, "phase": "train", **logs}
         for number, logs in enumerate(trained.history, start=1)
     ]
     write_history(folder, history)
-    facts = _facts(trained.network, plan)
-    versions = installed_versions()
+    summary = [headline(metrics), trained.sentence(), *plan.notes, why]
     content = ReportContent(
         title=f"{data.name}: {plan.model} from scratch",
         class_names=data.class_names,
-        summary=summary,
+        summary=[sentence for sentence in summary if sentence],
         command=command,
         data=DataSummary.from_findings(data.findings),
         history=history,
@@ -91,28 +80,60 @@ def measure_and_keep(
         metrics=metrics,
         mistakes=worst_mistakes(data, probabilities),
         timings=steps.seconds,
-        model=facts,
+        model=_facts(trained.network, plan),
         config=config,
-        versions=versions | {"backend": keras.backend.backend()},
+        versions=installed_versions() | {"backend": keras.backend.backend()},
     )
     write_report(folder.path / "report.html", content)
     folder.write_json(
-        "metrics.json",
-        {
-            "plan": plan.to_dict(),
-            "kept_epoch": trained.kept_epoch,
-            "validation_accuracy": trained.history[trained.kept_epoch - 1].get(
-                "val_accuracy"
-            ),
-            "test": metrics and metrics.to_dict(),
-            "data": data.findings.to_dict(),
-            "model": facts,
-            "seconds": dict(steps.seconds),
-            "versions": versions,
-        },
+        "metrics.json", _figures(trained, plan, data, metrics, content)
     )
     folder.finish()
     return metrics
+
+
+def measure(
+    network: keras.Model, data: ImageData, steps: Steps
+) -> tuple[np.ndarray | None, Metrics | None]:
+    """Measures a network on the test photos.
+
+    Args:
+        network: It ends in logits.
+        data: The photos.
+        steps: Where progress is shown.
+
+    Returns: Probabilities `(photos, classes)` and the figures; `None` twice
+        without test photos.
+    """
+    if data.test is None:
+        return None, None
+    with steps.bar("test photos", len(data.test)) as bar:
+        scores = log_probabilities(network, data.test, bar.advance)
+    probabilities = np.exp(scores)
+    return probabilities, evaluate_probabilities(
+        data.test.labels, probabilities, data.class_names
+    )
+
+
+def _figures(
+    trained: Trained,
+    plan: TrainingPlan,
+    data: ImageData,
+    metrics: Metrics | None,
+    content: ReportContent,
+) -> dict[str, Any]:
+    """What `metrics.json` holds."""
+    kept = trained.history[trained.kept_epoch - 1]
+    return {
+        "plan": plan.to_dict(),
+        "kept_epoch": trained.kept_epoch,
+        "validation_accuracy": kept.get("val_accuracy"),
+        "test": metrics and metrics.to_dict(),
+        "data": data.findings.to_dict(),
+        "model": content.model,
+        "seconds": dict(content.timings),
+        "versions": installed_versions(),
+    }
 
 
 def headline(metrics: Metrics | None) -> str:

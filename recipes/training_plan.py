@@ -93,35 +93,44 @@ def plan_training(
     Raises: ValueError when the batch cannot be divided among devices and
         steps, or there are fewer photos than those.
     """
-    options: Mapping[str, Any] = {} if training.model else paper.options
-    smaller = {} if training.model else paper.smaller(1.0)
-    share = budget ** (1 / 3 if smaller else 1 / 2)
+    whole = {} if training.model else dict(paper.smaller(1.0))
+    share = budget ** (1 / 3 if whole else 1 / 2)
     epochs = training.epochs or _shrunk_epochs(paper, share)
     used = max(round(num_photos * share), min(num_photos, 2 * num_classes))
-    batch_size = _batch_size(training, machine, paper, used)
     scale = (training.batch_size or paper.batch_size) / paper.batch_size
+    decay = training.weight_decay
     plan = TrainingPlan(
         paper=paper,
         model=training.model or paper.model,
-        options={**options, **(paper.smaller(share) if budget < 1 else {})}
-        if smaller
-        else options,
-        image_size=photos.image_size
-        or (None if training.model else paper.image_size),
+        options=_options(paper, training, share),
+        image_size=_image_size(paper, photos, training),
         epochs=epochs,
         num_photos=used,
-        batch_size=batch_size,
+        batch_size=_batch_size(training, machine, paper, used),
         rate=training.rate or paper.rate * scale,
-        weight_decay=(
-            paper.l2 if training.weight_decay is None else training.weight_decay
-        ),
+        weight_decay=paper.l2 if decay is None else decay,
         augmentation=_augmentation(paper, photos, flips_are_safe),
         plain_epochs=round(paper.plain_epochs * epochs / paper.epochs),
         devices=machine.devices,
         accumulate=machine.accumulate,
     )
-    notes = _notes(plan, budget, num_photos, smaller, training)
+    notes = _notes(plan, budget, num_photos, whole, training)
     return dataclasses.replace(plan, notes=tuple(notes))
+
+
+def _options(
+    paper: Paper, training: Training, share: float
+) -> Mapping[str, Any]:
+    """Of the network's builder: none for a network of one's own."""
+    if training.model:
+        return {}
+    return {**paper.options, **(paper.smaller(share) if share < 1 else {})}
+
+
+def _image_size(paper: Paper, photos: Photos, training: Training) -> int | None:
+    if photos.image_size:
+        return photos.image_size
+    return None if training.model else paper.image_size
 
 
 def _shrunk_epochs(paper: Paper, share: float) -> int:
@@ -174,23 +183,30 @@ def _notes(
         if paper.differs and not training.model:
             yield f"Not as published: {paper.differs}"
     if budget < 1:
-        shrunk = [
-            f"{plan.epochs} of {paper.epochs} epochs",
-            f"{plan.num_photos:,} of {num_photos:,} training photos",
-            *(
-                f"{name} {_text(plan.options[name])} of {_text(value)}"
-                for name, value in whole.items()
-            ),
-        ]
-        published = paper.epochs * num_photos
-        yield (
-            f"Budget {budget:g}: {', '.join(shrunk)}; "
-            f"{plan.image_passes:,} of {published:,} passes of a photo. The "
-            "rate changes at the same shares of the training."
-        )
+        yield f"Budget {budget:g}: {_shrunk(plan, num_photos, whole)}"
     if plan.num_photos < paper.batch_size and not training.batch_size:
         yield f"Batches have {plan.batch_size} photos: there are no more."
     yield _update(plan, training)
+
+
+def _shrunk(
+    plan: TrainingPlan, num_photos: int, whole: Mapping[str, Any]
+) -> str:
+    """Says what a budget has left."""
+    paper = plan.paper
+    left = [
+        f"{plan.epochs} of {paper.epochs} epochs",
+        f"{plan.num_photos:,} of {num_photos:,} training photos",
+        *(
+            f"{name} {_text(plan.options[name])} of {_text(value)}"
+            for name, value in whole.items()
+        ),
+    ]
+    return (
+        f"{', '.join(left)}; {plan.image_passes:,} of "
+        f"{paper.epochs * num_photos:,} passes of a photo. The rate changes at "
+        "the same shares of the training."
+    )
 
 
 def _update(plan: TrainingPlan, training: Training) -> str:
