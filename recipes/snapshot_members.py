@@ -9,7 +9,7 @@ import numpy as np
 
 from dropzoo.callbacks import SnapshotEnsemble
 from dropzoo.data.examples import Examples
-from dropzoo.models import ensemble
+from dropzoo.models.ensemble import ensemble
 from dropzoo.models.preprocessing import raw_input_model
 from dropzoo.models.rewiring import rewire
 from dropzoo.models.stripping import training_edits
