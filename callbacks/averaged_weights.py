@@ -1,7 +1,6 @@
 """What averages of weights have in common: keeping, showing, applying them."""
 
 import warnings
-from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import keras
@@ -9,12 +8,12 @@ import numpy as np
 
 from dropzoo.callbacks.steps_taken import updates_made
 from dropzoo.models.recompute_batch_norm import (
+    Batches,
     recompute_batch_norm,
     thawed_batch_norms,
 )
 
 Apply = Literal["end", "validation", "never"]
-Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -161,8 +160,7 @@ class AveragedWeights(keras.callbacks.Callback):
         for position, average in self._averages.items():
             weights[position].assign(_read(average))
         if self.batches is not None:
-            given = self.batches() if callable(self.batches) else self.batches
-            recompute_batch_norm(model, given)
+            recompute_batch_norm(model, self.batches)
 
     def _put_back(self) -> None:
         if self._replaced:

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from dropzoo.callbacks.averaged_weights import (
-    Apply,
-    AveragedWeights,
-    Batches,
-)
+from dropzoo.callbacks.averaged_weights import Apply, AveragedWeights
+from dropzoo.models.recompute_batch_norm import Batches
 
 
 class ExponentialMovingAverage(AveragedWeights):

@@ -9,7 +9,9 @@ import keras
 from dropzoo.callbacks.rate_cycles import RateCycles
 from dropzoo.callbacks.steps_taken import optimizer_schedule, steps_taken
 from dropzoo.models.atomic_write import atomic_write, remove_parts
-from dropzoo.models.stripping import strip_training_layers
+from dropzoo.models.averaged_outputs import Averaged
+from dropzoo.models.class_outputs import gives_logits
+from dropzoo.models.ensemble import ensemble
 
 INDEX = "snapshots.json"
 
@@ -132,43 +134,45 @@ class SnapshotEnsemble(keras.callbacks.Callback):
             self.snapshots[-1]["scores"] = scores
             self._write_index()
 
-    def ensemble(self) -> keras.Model:
+    def ensemble(
+        self,
+        *,
+        average: Averaged = "probabilities",
+        from_logits: bool | None = None,
+    ) -> keras.Model:
         """Builds the model that averages the snapshots' probabilities.
 
-        Returns: A functional model on the inputs of the trained one. It has
-            Keras's own layers only, where the trained model has, apart from
-            those that only act in training. Logits, known by the compiled
-            loss's `from_logits`, become probabilities.
+        Args:
+            average: "probabilities" or "logits", as `dropzoo.models.ensemble`
+                averages them.
+            from_logits: Whether the trained model gives logits. `None` finds
+                out from its last layer and its compiled loss.
 
-        Raises: ValueError when there is no snapshot yet.
+        Returns: A functional model on the inputs of the trained one, of
+            Keras's own layers where the trained model is, apart from those
+            that only act in training.
+
+        Raises: ValueError when there is no snapshot yet, or the model's
+            outputs cannot be averaged.
         """
         if not self.snapshots:
             raise ValueError(
                 f"SnapshotEnsemble: {self.directory} holds no snapshot of "
                 "this training; train to the end of a cycle first."
             )
-        inputs = [
-            keras.Input(batch_shape=x.shape, dtype=x.dtype)
-            for x in self.model.inputs
-        ]
-        outputs = [
-            self._member(entry)(inputs[0] if len(inputs) == 1 else inputs)
-            for entry in self.snapshots
-        ]
-        if _gives_logits(self.model):
-            softmax = keras.layers.Softmax(dtype="float32")
-            outputs = [softmax(logits) for logits in outputs]
-        mean = outputs[0]
-        if len(outputs) > 1:
-            mean = keras.layers.Average(dtype="float32")(outputs)
-        return keras.Model(inputs, mean, name="snapshot_ensemble")
+        if from_logits is None:
+            from_logits = gives_logits(self.model)
+        return ensemble(
+            map(self._member, self.snapshots),
+            average=average,
+            from_logits=from_logits,
+        )
 
     def _member(self, entry: dict[str, Any]) -> keras.Model:
-        twin = keras.models.clone_model(self.model)
-        twin.load_weights(self.directory / entry["file"])
-        plain = strip_training_layers(twin)
-        name = f"snapshot_{entry['step']}"  # each must have its own
-        return keras.Model(plain.inputs, plain.outputs[0], name=name)
+        member = keras.models.clone_model(self.model)
+        member.load_weights(self.directory / entry["file"])
+        member.name = f"snapshot_{entry['step']}"
+        return member
 
     def _is_taken(self) -> bool:
         """Whether the last snapshot is of the last step."""
@@ -203,9 +207,3 @@ class SnapshotEnsemble(keras.callbacks.Callback):
     def _write_index(self) -> None:
         with atomic_write(self.directory / INDEX) as part:
             part.write_text(json.dumps(self.snapshots, indent=2))
-
-
-def _gives_logits(model: keras.Model) -> bool:
-    loss = model.loss
-    config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
-    return bool(config.get("from_logits", False))

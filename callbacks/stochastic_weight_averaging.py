@@ -2,14 +2,10 @@
 
 from typing import Any, Literal
 
-from dropzoo.callbacks.averaged_weights import (
-    Apply,
-    AveragedWeights,
-    Batches,
-)
+from dropzoo.callbacks.averaged_weights import Apply, AveragedWeights
 from dropzoo.callbacks.rate_cycles import RateCycles
 from dropzoo.callbacks.steps_taken import optimizer_schedule, steps_taken
-from dropzoo.models.recompute_batch_norm import thawed_batch_norms
+from dropzoo.models.recompute_batch_norm import Batches, check_batches
 
 
 class StochasticWeightAveraging(AveragedWeights):
@@ -139,14 +135,7 @@ class StochasticWeightAveraging(AveragedWeights):
             self._add(1 / (self.num_averaged + 1))
 
     def _check(self) -> None:
-        layers = thawed_batch_norms(self.model)
-        if layers and self.batches is None:
-            raise ValueError(
-                "StochasticWeightAveraging: `batches` must be training data "
-                "where batch normalization is trained: its statistics do not "
-                "fit averaged weights. Received: batches=None for "
-                f"{layers[0].name}"
-            )
+        check_batches("StochasticWeightAveraging", self.model, self.batches)
         if self.params["epochs"] <= self.start_epoch and self.apply != "never":
             raise ValueError(
                 "StochasticWeightAveraging: `start_epoch` must be below the "

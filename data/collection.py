@@ -29,6 +29,8 @@ class Collection:
             cannot. Must be safe from several threads at once.
         encoded: Whether `content` gives files, which take time to decode,
             rather than pixels.
+        flips_are_safe: Whether a mirrored image keeps its label; `None` lets
+            the size of the images decide.
         rejected: Images that never became part of the collection.
         ignored: Number of files that are no images, by kind.
         notes: What the source decided, in sentences.
@@ -42,6 +44,7 @@ class Collection:
     splits: np.ndarray
     content: Callable[[int], bytes | np.ndarray]
     encoded: bool = True
+    flips_are_safe: bool | None = None
     rejected: list[Rejection] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)

@@ -24,11 +24,11 @@ class ImageData:
             a share of 0 and the source has none.
         test: Images to be used once, at the end; `None` as above.
         findings: What was found while loading.
-        flips_are_safe: Whether a mirrored image may keep its label. True
-            where the median image is larger than 64 pixels on its shorter
-            side, as photographs are; False for smaller ones, which are
-            mostly digits, letters and icons. A guess from size alone:
-            photographs of text should not be flipped either.
+        flips_are_safe: Whether a mirrored image may keep its label. Where the
+            source does not say, true if the median image is larger than 64
+            pixels on its shorter side, as photographs are; False for smaller
+            ones, which are mostly digits, letters and icons. That is a guess
+            from size alone: photographs of text should not be flipped either.
     """
 
     name: str

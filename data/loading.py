@@ -17,7 +17,9 @@ from .digits import collect_digits
 from .folder import collect_folder
 from .given_images import GivenImages
 from .groceries import collect_groceries
+from .idx import collect_idx
 from .image_data import ImageData
+from .keras_datasets import collect_cifar10, collect_fashion_mnist
 from .npz import collect_npz
 from .selection import Selection
 from .tfds import collect_tfds
@@ -41,9 +43,12 @@ class Source:
 SOURCES: dict[str, Source] = {
     "groceries": Source(collect_groceries),
     "digits": Source(collect_digits),
+    "cifar10": Source(collect_cifar10),
+    "fashion_mnist": Source(collect_fashion_mnist),
     "folder": Source(collect_folder, "PATH"),
     "npz": Source(collect_npz, "FILE"),
     "csv": Source(collect_csv, "FILE"),
+    "idx": Source(collect_idx, "FOLDER"),
     "tfds": Source(collect_tfds, "NAME", needs_data_dir=True),
 }
 
@@ -67,8 +72,9 @@ def load(
     class without a training image is left out.
 
     Args:
-        source: "groceries", "digits", "folder:PATH", "npz:FILE", "csv:FILE",
-            "tfds:NAME", or the path of an existing folder.
+        source: "groceries", "digits", "cifar10", "fashion_mnist",
+            "folder:PATH", "npz:FILE", "csv:FILE", "idx:FOLDER", "tfds:NAME",
+            or the path of an existing folder.
         seed: Seed of the held-out splits and of the limit, at least 0.
         limit: Largest number of training images, stratified; validation and
             test are cut to the same share. Every class keeps an image.
@@ -160,7 +166,7 @@ def locate(source: str) -> tuple[str, str]:
     kind, _, argument = source.partition(":")
     if kind not in SOURCES:
         kind, argument = "folder", source
-    if SOURCES[kind].argument in ("PATH", "FILE"):
+    if SOURCES[kind].argument in ("PATH", "FILE", "FOLDER"):
         argument = os.path.realpath(os.path.expanduser(argument))
     return kind, argument
 

@@ -3,15 +3,16 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
-from dropzoo.data.augmentation import Augmentation
 from dropzoo.data.decoding import ImageError
 from dropzoo.data.examples import Examples
 from dropzoo.models.preprocessing import resizing
 
 Size = tuple[int, int]
+ImageChange = Callable[[Any, Any], Any]  # of an image, by a seed
 
 
 def evaluation_batches(
@@ -19,7 +20,7 @@ def evaluation_batches(
     size: Size,
     *,
     batch_size: int = 32,
-    augmentation: Augmentation | None = None,
+    augmentation: ImageChange | None = None,
     seed: int = 0,
 ) -> tf.data.Dataset:
     """Images in the order of the split, once.
@@ -41,7 +42,7 @@ def evaluation_batches(
         image, label = read(index)
         if augmentation is None:
             return image, label
-        return augmentation(image, _image_seed(seed, -1, index)), label
+        return augmentation(image, image_seed(seed, -1, index)), label
 
     return (
         tf.data.Dataset.range(len(examples))
@@ -56,7 +57,7 @@ def training_batches(
     size: Size,
     *,
     batch_size: int,
-    augmentation: Augmentation,
+    augmentation: ImageChange,
     seed: int,
     steps: range,
 ) -> tf.data.Dataset:
@@ -94,7 +95,7 @@ def training_batches(
 
     def change(epoch, index):
         image, label = read(index)
-        return augmentation(image, _image_seed(seed, epoch, index)), label
+        return augmentation(image, image_seed(seed, epoch, index)), label
 
     return (
         tf.data.Dataset.range(first, -(-steps.stop // length))
@@ -106,8 +107,14 @@ def training_batches(
     )
 
 
-def _image_seed(seed: int, epoch, index) -> tf.Tensor:
-    """The seed of one image in one epoch, int32 (2,)."""
+def image_seed(seed: int, epoch, index) -> tf.Tensor:
+    """The seed of one image in one epoch, int32 `(2,)`.
+
+    Args:
+        seed: The run's seed.
+        epoch: The epoch, from 0; below that, another stream.
+        index: The image's position.
+    """
     pair = tf.stack([tf.constant(seed, "int64"), tf.cast(epoch, "int64")])
     folded = tf.random.experimental.stateless_fold_in(pair, index)
     return tf.cast(folded, "int32")

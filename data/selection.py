@@ -169,6 +169,7 @@ class Selection:
         parts = self._parts()
         self._warn_of_missing_classes(parts)
         shorter_side = np.median(self.sizes.min(axis=1))
+        flips = self.collection.flips_are_safe
         return ImageData(
             name=self.collection.name,
             class_names=self.class_names,
@@ -176,7 +177,9 @@ class Selection:
             validation=parts.get(VALIDATION),
             test=parts.get(TEST),
             findings=self._findings(parts),
-            flips_are_safe=bool(shorter_side > SMALL_SIDE),
+            flips_are_safe=(
+                bool(shorter_side > SMALL_SIDE) if flips is None else flips
+            ),
         )
 
     def _parts(self) -> dict[str, Examples]:

@@ -32,6 +32,12 @@ VERBS = {
     "finetune": Verb(
         "dropzoo.recipes.finetune", "fine-tune a model on your photos"
     ),
+    "train": Verb(
+        "dropzoo.recipes.train", "train a network from scratch, as its paper"
+    ),
+    "snapshot": Verb(
+        "dropzoo.recipes.snapshot_ensemble", "train once, keep several to vote"
+    ),
     "evaluate": Verb(
         "dropzoo.recipes.evaluate", "measure a run on labelled photos"
     ),

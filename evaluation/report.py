@@ -12,6 +12,7 @@ from .report_data import data_section
 from .report_facts import model_section, repeat_section, timings_section
 from .report_headline import headline_section
 from .report_markup import element, render
+from .report_members import members_section
 from .report_mistakes import mistakes_section
 from .report_style import STYLE
 from .report_training import training_section
@@ -21,6 +22,7 @@ SECTIONS = (
     ("data", "What was found in the data", data_section),
     ("model", "Model", model_section),
     ("training", "Training", training_section),
+    ("members", "The snapshots, alone and together", members_section),
     ("confusion", "What is taken for what", confusion_section),
     ("classes", "Class by class", classes_section),
     ("calibration", "Can its confidence be trusted?", calibration_section),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .data_summary import DataSummary
+from .members import EnsembleFigures
 from .metrics import Metrics
 from .mistakes import Mistake
 
@@ -40,6 +41,7 @@ class ReportContent:
             `val_accuracy`.
         learning_rates: Rate of every optimizer step, by layer group.
         comparison: The candidates, and which of them was kept.
+        ensemble: An ensemble beside its members, where the model is one.
         metrics: Figures of the final model, `None` where nothing was left to
             measure it on.
         probe_metrics: Figures of the head on frozen features, measured on
@@ -60,6 +62,7 @@ class ReportContent:
     history: Sequence[Mapping[str, object]] = ()
     learning_rates: Mapping[str, np.ndarray] = field(default_factory=dict)
     comparison: Comparison | None = None
+    ensemble: EnsembleFigures | None = None
     metrics: Metrics | None = None
     probe_metrics: Metrics | None = None
     evaluated_on: str = "test"

@@ -142,10 +142,15 @@ svg text { font-size: 12px; fill: var(--soft); unicode-bidi: plaintext;
   vertical-align: middle; border: 1px solid var(--paper);
   background: var(--panel); }
 .confusion thead td { background: none; }
+.confusion.wide td { min-width: 4rem; }
+.confusion.wide thead th { text-align: center; }
+.confusion.wide thead span { writing-mode: horizontal-tb; transform: none; }
 .confusion td.correct { background: rgb(var(--cell-blue) / var(--alpha)); }
 .confusion td.wrong { background: rgb(var(--cell-orange) / var(--alpha)); }
 .confusion td {
   --alpha: calc(var(--floor) + (.75 - var(--floor)) * var(--share)); }
+.drawn { display: block; max-width: 100%; width: 44rem; border-radius: 8px;
+  margin-bottom: 1rem; }
 .matrix { min-width: 40rem; max-width: 52rem; }
 .matrix image { image-rendering: pixelated; }
 .matrix rect { fill: none; stroke: var(--rule); }

@@ -1,6 +1,7 @@
 from .catalogue import create_model as create_model
 from .catalogue import list_models as list_models
 from .catalogue import model_info as model_info
+from .ensemble import ensemble as ensemble
 from .feature_extractor import feature_extractor as feature_extractor
 from .folding import fold_batch_normalization as fold_batch_normalization
 from .freezing import freeze as freeze
@@ -16,7 +17,9 @@ from .rate_factors import depth_factors as depth_factors
 from .rate_factors import layer_factors as layer_factors
 from .recompute_batch_norm import recompute_batch_norm as recompute_batch_norm
 from .replace_head import replace_head as replace_head
+from .soup import soup as soup
 from .spec import ModelSpec as ModelSpec
 from .spec import Preprocessing as Preprocessing
 from .spec import Weights as Weights
 from .techniques import Techniques as Techniques
+from .test_time_augmentation import TestTimeAugmentation as TestTimeAugmentation

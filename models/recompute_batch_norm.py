@@ -2,14 +2,16 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
-def recompute_batch_norm(model: keras.Model, batches: Iterable[Any]) -> None:
+
+def recompute_batch_norm(model: keras.Model, batches: Batches) -> None:
     """Sets the moving statistics to the average of those of the batches.
 
     Weights that no training step has seen, such as an average of weights,
@@ -25,8 +27,9 @@ def recompute_batch_norm(model: keras.Model, batches: Iterable[Any]) -> None:
     Args:
         model: A built model.
         batches: Iterable of inputs or of `(inputs, labels, ...)`, such as a
-            `tf.data.Dataset` of the training images; read once, to its end.
-            It is not read where no layer is to be recomputed.
+            `tf.data.Dataset` of the training images, or a function that gives
+            one; read once, to its end. It is not read where no layer is to be
+            recomputed.
 
     Raises: ValueError when there is no batch, or a layer has `renorm=True`.
 
@@ -78,6 +81,23 @@ def thawed_batch_norms(
         if isinstance(layer, keras.layers.BatchNormalization)
         and layer.trainable
     ]
+
+
+def check_batches(owner: str, model: keras.Model, batches: Any) -> None:
+    """Raises unless there are batches where an average of weights needs them.
+
+    Args:
+        owner: Who averages the weights, for the error.
+        model: A built model.
+        batches: What a user gave, perhaps `None`.
+    """
+    layers = thawed_batch_norms(model)
+    if layers and batches is None:
+        raise ValueError(
+            f"{owner}: `batches` must be training data where batch "
+            "normalization is trained: its statistics do not fit averaged "
+            f"weights. Received: batches=None for {layers[0].name}"
+        )
 
 
 class _Average:
@@ -177,8 +197,9 @@ def _left_as_it_was(model: keras.Model) -> Iterator[None]:
             variable.assign(value)
 
 
-def _inputs(batches: Iterable[Any]) -> Iterator[Any]:
+def _inputs(batches: Batches) -> Iterator[Any]:
     """The inputs of each batch, as NumPy arrays: JAX takes no tf.Tensor."""
+    batches = batches() if callable(batches) else batches
     if isinstance(batches, keras.utils.PyDataset):  # its iterator may not end
         data = batches
         batches = (data[i] for i in range(data.num_batches))

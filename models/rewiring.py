@@ -6,9 +6,11 @@ and `trainable` flags are copied. What changes stands in `Edits`.
 """
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from dropzoo.layers import StochasticResidual
 from dropzoo.models.edits import Edits
@@ -32,6 +34,27 @@ def rewire(model: keras.Model, edits: Edits) -> keras.Model:
     """
     rewiring = _Rewiring(edits)
     copy = rewiring.build(model)
+    rewiring.copy_state()
+    return copy
+
+
+def rewire_behind(
+    model: keras.Model, tensor: Any, route: Sequence[Any], edits: Edits
+) -> keras.Model:
+    """What a model computes from a tensor inside it on, as a model anew.
+
+    Args:
+        model: A functional or Sequential model of one output, all of which is
+            computed from the tensor.
+        tensor: Symbolic, in the model or in a model inside it, which then is
+            called once and gives one output.
+        route: The calls of the models around the tensor, the outermost first.
+        edits: What is to change behind the tensor.
+
+    Returns: As `rewire`, on what takes the place of the tensor.
+    """
+    rewiring = _Rewiring(edits)
+    copy = rewiring.build_behind(model, tensor, route)
     rewiring.copy_state()
     return copy
 
@@ -61,6 +84,29 @@ class _Rewiring:
             *(keras.tree.map_structure(fill, ends) for ends in _ends(model)),
             name=model.name,
         )
+        self.containers.append((model, copy))
+        return copy
+
+    def build_behind(self, model, tensor, route) -> keras.Model:
+        """Builds a model anew from a tensor on, in it or in one inside."""
+        name = model.inputs[0]._keras_history.operation.name
+        entry = new = keras.Input(
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=name
+        )
+        if route:
+            outer, *route = route
+            inner = self.build_behind(outer.operation, tensor, route)
+            (tensor,) = outer.outputs
+            new = inner(entry, **_keywords(outer))
+        calls, tensors = (
+            calls_between([tensor], model.outputs),
+            {id(tensor): new},
+        )
+        outside, self.names = self.names, {x.operation.name for x in calls}
+        self._run(calls, tensors)
+        self.names = outside
+        outputs = tensors[id(model.outputs[0])]
+        copy = keras.Model(entry, outputs, name=model.name)
         self.containers.append((model, copy))
         return copy
 
@@ -236,7 +282,9 @@ def _copy_weights(old, new, values=None) -> None:
             "weights; give it a `get_config` with all of its arguments."
         )
     for variable, value in zip(new.weights, values, strict=True):
-        variable.assign(value)
+        # A copy: under JAX two variables would share an array, and training
+        # one of them would free it.
+        variable.assign(np.array(keras.ops.convert_to_numpy(value)))
     for layer in new._flatten_layers():
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # It computes with constants made of them.

@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from dropzoo.data.findings import Duplicate, Rejection, counted
-from dropzoo.recipes import finetune
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
+from dropzoo.recipes.trained_on import read_trained_on
 
 if TYPE_CHECKING:
     from dropzoo.evaluation import Metrics
@@ -42,7 +42,7 @@ class Config:
     """Options of a measurement."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder that `dropzoo finetune` has written."""
+    """Folder that `dropzoo finetune` or `dropzoo train` has written."""
     data: str | None = None
     """Other photos than the run's own, written as for `dropzoo finetune`."""
     data_dir: str | None = None
@@ -119,7 +119,7 @@ def run(config: Config) -> Result:
     steps = Steps()
     with steps.step("Model"):
         trained = TrainedRun.open(config.run)
-        trained_on = finetune.read_config(trained.folder)
+        trained_on = read_trained_on(trained.folder)
 
     with steps.step("Photos"), steps.bar("checking photos") as bar:
         own = locate(trained_on.data)

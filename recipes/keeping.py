@@ -103,10 +103,30 @@ def keep_model(
 ) -> None:
     """Writes `model.keras`, from raw photos to probabilities, and its labels.
 
+    Args:
+        folder: The run.
+        network: From resized photos to logits.
+        data: The photos.
+
     Raises: RuntimeError when the file, loaded again, does not give what the
         network gives.
     """
-    model = raw_input_model(network)
+    keep_raw_input_model(folder, raw_input_model(network), data)
+
+
+def keep_raw_input_model(
+    folder: RunFolder, model: keras.Model, data: ImageData
+) -> None:
+    """Writes `model.keras` and its labels, as `keep_model` does.
+
+    Args:
+        folder: The run.
+        model: From raw photos of any size to probabilities.
+        data: The photos.
+
+    Raises: RuntimeError when the file, loaded again, does not give what the
+        model gives.
+    """
     photo = data.train.read(0)[np.newaxis]  # (1, height, width, 3)
     expected = np.asarray(model(photo))
     with atomic_write(folder.path / "model.keras") as part:
@@ -115,8 +135,8 @@ def keep_model(
         difference = float(np.abs(np.asarray(again(photo)) - expected).max())
         if not difference <= 1e-4:
             raise RuntimeError(
-                "finetune: the saved model differs from the trained one by "
-                f"{difference:.2g}; nothing was kept."
+                f"{folder.verb}: the saved model differs from the trained one "
+                f"by {difference:.2g}; nothing was kept."
             )
     folder.write_json("labels.json", list(data.class_names))
 
@@ -142,9 +162,8 @@ def keep_report(
         {"epoch": number, "phase": "fine-tune", **logs}
         for number, logs in enumerate(history, start=1)
     ]
-    _write_history(folder, rows)
-    versions = {name: version(name) for name in PACKAGES}
-    versions |= {"python": platform.python_version()}
+    write_history(folder, rows)
+    versions = installed_versions()
     content = ReportContent(
         title=f"{data.name}: {len(data.class_names)} classes",
         class_names=data.class_names,
@@ -156,7 +175,7 @@ def keep_report(
         comparison=_comparison(verdict),
         metrics=outcome.final,
         probe_metrics=outcome.head,
-        mistakes=_mistakes(data, outcome),
+        mistakes=worst_mistakes(data, outcome.probabilities),
         timings=timings,
         model=start.facts,
         config=config,
@@ -177,7 +196,19 @@ def keep_report(
     )
 
 
-def _write_history(folder: RunFolder, rows: list[dict[str, Any]]) -> None:
+def installed_versions() -> dict[str, str]:
+    """Versions of what a run rests on, by name."""
+    versions = {name: version(name) for name in PACKAGES}
+    return versions | {"python": platform.python_version()}
+
+
+def write_history(folder: RunFolder, rows: list[dict[str, Any]]) -> None:
+    """Writes `history.csv`.
+
+    Args:
+        folder: The run.
+        rows: Of each epoch its number, its phase and its logs.
+    """
     names = ["epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy"]
     with atomic_write(folder.path / "history.csv") as part:
         with part.open("w", newline="", encoding="utf-8") as file:
@@ -199,8 +230,17 @@ def _comparison(verdict: Verdict) -> Comparison | None:
     )
 
 
-def _mistakes(data: ImageData, outcome: Outcome) -> list[Mistake]:
-    test, probabilities = data.test, outcome.probabilities
+def worst_mistakes(
+    data: ImageData, probabilities: np.ndarray | None
+) -> list[Mistake]:
+    """The most confident mistakes on the test photos, the surest first.
+
+    Args:
+        data: The photos.
+        probabilities: Of the kept model on the test photos, `(images,
+            classes)`; `None` where there are none.
+    """
+    test = data.test
     if test is None or probabilities is None:
         return []
     return [

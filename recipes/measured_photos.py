@@ -13,8 +13,8 @@ from dropzoo.data.loading import load_given
 from dropzoo.models.cache_folder import cache_folder
 
 if TYPE_CHECKING:
-    from dropzoo.recipes.finetune import Config
     from dropzoo.recipes.run_folder import RunFolder
+    from dropzoo.recipes.trained_on import TrainedOn
 
 Progress = Callable[[int, int], None]
 
@@ -41,7 +41,7 @@ class MeasuredPhotos:
 
 def own_photos(
     folder: "RunFolder",
-    trained_on: "Config",
+    trained_on: "TrainedOn",
     known: Sequence[str],
     *,
     split: str | None = None,
@@ -52,7 +52,7 @@ def own_photos(
 
     Args:
         folder: The run.
-        trained_on: Its options.
+        trained_on: What it was trained on.
         known: Its classes, in the order of its labels.
         split: `"train"`, `"validation"` or `"test"`. Defaults to test.
         data_dir: Where TensorFlow Datasets keeps its data sets. Defaults to

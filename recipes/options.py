@@ -18,13 +18,19 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from types import NoneType
-from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, NoReturn, TypeVar, get_args
 
 import tyro
 from tyro.constructors import (
     ConstructorRegistry,
     PrimitiveConstructorSpec,
     PrimitiveTypeInfo,
+)
+
+from dropzoo.recipes.option_groups import (
+    flatten,
+    option_fields,
+    option_names,
 )
 
 if TYPE_CHECKING:
@@ -162,13 +168,7 @@ def _name_unknown(words: Sequence[str], config_class: type) -> str:
     word = words[0].split("=")[0]
     if not word.startswith("-"):
         return f"unexpected argument {word!r}"
-    hints = get_type_hints(config_class, include_extras=True)
-    options = [
-        "--" + name.replace("_", "-")
-        for name, hint in hints.items()
-        if tyro.conf.Positional not in getattr(hint, "__metadata__", ())
-    ]
-    close = difflib.get_close_matches(word, options, n=1)
+    close = difflib.get_close_matches(word, option_names(config_class), n=1)
     return f"no option `{word}`" + "".join(
         f"; did you mean `{option}`?" for option in close
     )
@@ -188,8 +188,9 @@ def command(verb: str, config: "DataclassInstance") -> str:
         config: The run's options, a dataclass.
     """
     words = ["dropzoo", verb]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    values = flatten(config)
+    for field in option_fields(type(config)):
+        value = values[field.name]
         if value != field.default and field.name not in ("out", "resume"):
             words += [f"--{field.name.replace('_', '-')}", str(value)]
     return shlex.join(words)

@@ -43,7 +43,7 @@ class Config:
     """Options of a prediction."""
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Folder that `dropzoo finetune` has written."""
+    """Folder that `dropzoo finetune` or `dropzoo train` has written."""
     files: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(metavar="FILE...", help_behavior_hint="(required)"),

@@ -1,5 +1,6 @@
 """The folder of a run: what it holds, and that nothing is overwritten."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -22,18 +23,23 @@ class RunFolder:
 
     Args:
         path: The folder.
+        verb: Of the command that makes the run.
     """
 
     path: Path
+    verb: str = "finetune"
 
     @classmethod
-    def create(cls, path: str | None, default_name: str) -> "RunFolder":
+    def create(
+        cls, path: str | None, default_name: str, verb: str = "finetune"
+    ) -> "RunFolder":
         """Makes the folder of a new run.
 
         Args:
             path: Where to, or `None` for the first free name among
                 `runs/NAME`, `runs/NAME-2` and so on.
             default_name: NAME.
+            verb: Of the command that makes the run.
 
         Raises:
             FileExistsError: There is something at `path` already.
@@ -53,12 +59,12 @@ class RunFolder:
             folder = Path(path)
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise FileExistsError(
-                f"finetune: `out` must not exist yet. Received: {folder}; "
+                f"{verb}: `out` must not exist yet. Received: {folder}; "
                 "choose another folder, or go on with a stopped run by "
-                f"`dropzoo finetune --resume {folder}`."
+                f"`dropzoo {verb} --resume {folder}`."
             )
-        _check_writable(folder)
-        return cls(folder)
+        _check_writable(folder, verb)
+        return cls(folder, verb)
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
@@ -73,7 +79,7 @@ class RunFolder:
                 f"There is no run in {path}: a folder with `config.json`, "
                 "which `dropzoo finetune` writes, was expected."
             )
-        return folder
+        return cls(folder.path, _verb(folder))
 
     @property
     def finished(self) -> bool:
@@ -94,7 +100,7 @@ class RunFolder:
         if not path.is_file():
             raise FileNotFoundError(
                 f"The run in {self.path} has no `model.keras`: it was stopped "
-                f"before its end; `dropzoo finetune --resume {self.path}` "
+                f"before its end; `dropzoo {self.verb} --resume {self.path}` "
                 "goes on with it."
             )
         return path
@@ -140,9 +146,9 @@ class RunFolder:
             self.write_json(name, photos)
         elif self.read_json(name) != photos:
             raise ValueError(
-                "finetune: `resume` needs the photos that the run was started "
-                f"with, but those of {self.path} have changed; put them back "
-                "as they were, or start a new run."
+                f"{self.verb}: `resume` needs the photos that the run was "
+                f"started with, but those of {self.path} have changed; put "
+                "them back as they were, or start a new run."
             )
 
     def discard_if_bare(self) -> None:
@@ -165,7 +171,16 @@ def _finite(content: Any) -> Any:
     return content
 
 
-def _check_writable(folder: Path) -> None:
+def _verb(folder: RunFolder) -> str:
+    """The command that made a run, as its options tell."""
+    with contextlib.suppress(OSError, ValueError):
+        options = folder.read_json("config.json")
+        if isinstance(options, dict) and isinstance(options.get("verb"), str):
+            return options["verb"]
+    return "finetune"
+
+
+def _check_writable(folder: Path, verb: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".probe-{os.getpid()}"
@@ -173,13 +188,13 @@ def _check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise OSError(
-            f"finetune: `out` must be a folder that can be written to. "
+            f"{verb}: `out` must be a folder that can be written to. "
             f"Received: {folder} ({error.strerror})"
         ) from None
     free = shutil.disk_usage(folder).free
     if free < SPACE_NEEDED:
         raise OSError(
-            f"finetune: `out` must lie on a disk with "
+            f"{verb}: `out` must lie on a disk with "
             f"{SPACE_NEEDED // 2**20} MiB free. Received: {folder} with "
             f"{free // 2**20} MiB free"
         )

@@ -70,8 +70,12 @@ def log_probabilities(
     rows = []
     with image_errors():
         for images, _ in batches:
-            logits = network.predict_on_batch(images)
-            rows.append(log_softmax(np.asarray(logits, "float64"), axis=1))
+            # JAX and PyTorch take no tensors of TensorFlow.
+            pixels = keras.ops.convert_to_tensor(np.asarray(images))
+            logits = keras.ops.convert_to_numpy(
+                network.predict_on_batch(pixels)
+            )
+            rows.append(log_softmax(logits.astype("float64"), axis=1))
             advance(len(logits))
             check_interruption()
     return np.concatenate(rows)

@@ -8,6 +8,8 @@ from dropzoo.recipes.run_folder import RunFolder
 if TYPE_CHECKING:
     import keras
 
+TINY = 1e-37  # nearly the least number that is normal in float32
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainedRun:
@@ -26,10 +28,20 @@ class TrainedRun:
 
     @property
     def network(self) -> "keras.Model":
-        """The network inside, from resized photos to logits."""
+        """The network inside, from resized photos to logits.
+
+        Of an ensemble, or of a model with a temperature, what follows the
+        resizing, to the logarithms of its probabilities: they are logits too.
+        """
+        import keras
+
         from dropzoo.models.starting_point import network_of
 
-        return network_of(self.model)
+        if len(self.model.layers) == 4:  # photos, resizing, network, softmax
+            return network_of(self.model)
+        shares = keras.ops.maximum(self.model.output, TINY)
+        photos = self.model.get_layer("resizing").output
+        return keras.Model(photos, keras.ops.log(shares))
 
     @classmethod
     def open(cls, path: str) -> "TrainedRun":

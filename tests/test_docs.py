@@ -9,16 +9,15 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_type_hints
 
 import pytest
-import tyro
 
 from dropzoo.cli import VERBS
 from dropzoo.data.decoding import MAX_BYTES, MAX_PIXELS, MIN_SIDE
 from dropzoo.data.loading import SOURCES, usage
 from dropzoo.data.selection import SMALL_SIDE
 from dropzoo.recipes import finetune
+from dropzoo.recipes.option_groups import option_names
 from dropzoo.recipes.options import parse
 from dropzoo.recipes.run_folder import SPACE_NEEDED
 
@@ -68,12 +67,7 @@ def config_of(verb: str) -> type:
 
 
 def options_of(verb: str) -> set[str]:
-    hints = get_type_hints(config_of(verb), include_extras=True)
-    return {"--help"} | {
-        f"--{name.replace('_', '-')}"
-        for name, hint in hints.items()
-        if tyro.conf.Positional not in getattr(hint, "__metadata__", ())
-    }
+    return {"--help", *option_names(config_of(verb))}
 
 
 def not_existing(words: list[str]) -> list[str]:

@@ -132,9 +132,12 @@ def test_every_source_has_a_collector():
     assert list(SOURCES) == [
         "groceries",
         "digits",
+        "cifar10",
+        "fashion_mnist",
         "folder",
         "npz",
         "csv",
+        "idx",
         "tfds",
     ]
 

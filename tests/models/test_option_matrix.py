@@ -27,6 +27,7 @@ SMALL = {
     "fmp_cifar": {"filters": 2, "poolings": 3},
     "googlenet": {},
     "lenet5": {},
+    "maxout_cifar": {"filters": (2, 2, 2), "units": 3},
     "mobilenet_v2": {},
     "nin_cifar": {},
     "notes_cnn": {},

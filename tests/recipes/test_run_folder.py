@@ -127,3 +127,18 @@ def test_a_run_refuses_to_go_on_with_other_photos(tmp_path):
     folder.hold_to("these photos")
     with pytest.raises(ValueError, match="put them back"):
         folder.hold_to("other photos")
+
+
+def test_errors_name_the_verb_of_the_run(tmp_path):
+    folder = RunFolder.create(str(tmp_path / "run"), "x", "train")
+    folder.write_json("config.json", {"verb": "train"})
+    with pytest.raises(FileNotFoundError, match="dropzoo train --resume"):
+        RunFolder.open(folder.path).model()
+    with pytest.raises(FileExistsError, match="^train: .*dropzoo train --res"):
+        RunFolder.create(str(folder.path), "x", "train")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"verb": 3}'])
+def test_a_run_without_a_verb_is_of_the_first_one(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    assert RunFolder.open(tmp_path).verb == "finetune"

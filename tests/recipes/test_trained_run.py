@@ -1,5 +1,6 @@
 """Opening what a run has kept, and refusing what is damaged."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dropzoo.models import ensemble
 from dropzoo.recipes.trained_run import TrainedRun
 
 
@@ -21,6 +23,17 @@ def test_the_model_and_its_classes_are_there(tuned_run):
     photo = np.zeros((1, 50, 20, 3), "uint8")
     assert trained.model(photo).shape == (1, 3)
     assert trained.network.name == "tiny"
+
+
+def test_an_ensemble_gives_the_logarithms_of_its_probabilities(tuned_run):
+    trained = TrainedRun.open(str(tuned_run.folder))
+    both = ensemble([trained.model, trained.model])
+    network = dataclasses.replace(trained, model=both).network
+    photo = np.random.default_rng(0).integers(256, size=(2, 32, 32, 3))
+    shares = trained.model(photo.astype("uint8"))
+    np.testing.assert_allclose(
+        np.exp(network(photo.astype("uint8"))), shares, rtol=1e-5
+    )
 
 
 def test_no_run_is_refused(tmp_path):

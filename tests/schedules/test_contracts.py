@@ -20,6 +20,7 @@ SCHEDULES = {
     "CyclicalLearningRate": lambda: schedules.CyclicalLearningRate(
         0.01, 0.1, 4, mode="exp_range", gamma=0.9
     ),
+    "FastGeometricCycle": lambda: schedules.FastGeometricCycle(0.1, 0.01, 8),
     "OneCycle": lambda: schedules.OneCycle(0.1, STEPS),
     "PerUpdate": lambda: schedules.PerUpdate(wrapped(), 2),
     "SnapshotCosine": wrapped,
@@ -168,6 +169,9 @@ ARGUMENTS = [
     ("CyclicalLearningRate", "base_learning_rate", "rate"),
     ("CyclicalLearningRate", "maximal_learning_rate", "rate"),
     ("CyclicalLearningRate", "step_size", "steps"),
+    ("FastGeometricCycle", "maximal_learning_rate", "rate"),
+    ("FastGeometricCycle", "minimal_learning_rate", "rate"),
+    ("FastGeometricCycle", "cycle_steps", "steps"),
     ("OneCycle", "maximal_learning_rate", "rate"),
     ("OneCycle", "decay_steps", "steps"),
     ("OneCycle", "initial_divisor", "rate"),
