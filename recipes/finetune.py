@@ -175,7 +175,8 @@ def _run(config: Config, folder: RunFolder) -> Result:
     from dropzoo.models import freeze, unfreeze
     from dropzoo.recipes import keeping
     from dropzoo.recipes.fine_tuning import FineTuning, Settings
-    from dropzoo.recipes.head_fitting import fit_head, load_photos, uses_flips
+    from dropzoo.recipes.head_fitting import fit_head, uses_flips
+    from dropzoo.recipes.photo_loading import load_photos
     from dropzoo.recipes.sanity import check_start
     from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.thawing import thawing_stages
@@ -185,7 +186,13 @@ def _run(config: Config, folder: RunFolder) -> Result:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
 
-    data = load_photos(config, steps)
+    data = load_photos(
+        config.data,
+        steps,
+        seed=config.seed,
+        limit=config.limit,
+        data_dir=config.data_dir,
+    )
 
     with steps.step("Model"):
         start = starting_point(

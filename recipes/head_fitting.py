@@ -1,12 +1,11 @@
-"""The start that recipes on photos share: the photos, and a head for them."""
+"""A head on what the frozen network sees, as recipes on photos begin."""
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from dropzoo.data import Examples, ImageData, concatenate, load
+from dropzoo.data import Examples, ImageData, concatenate
 from dropzoo.evaluation import extract_features
 from dropzoo.evaluation.folds import Folds, choose_folds
 from dropzoo.evaluation.probe import Probe, fit_probe
-from dropzoo.models.cache_folder import cache_folder
 from dropzoo.recipes.steps import Steps
 
 if TYPE_CHECKING:
@@ -17,15 +16,9 @@ class Options(Protocol):
     """What is read of a recipe's options."""
 
     @property
-    def data(self) -> str: ...
-    @property
-    def data_dir(self) -> str | None: ...
-    @property
     def augmentation(self) -> str: ...
     @property
     def seed(self) -> int: ...
-    @property
-    def limit(self) -> int | None: ...
 
 
 class FittedHead(NamedTuple):
@@ -42,30 +35,6 @@ class FittedHead(NamedTuple):
     folds: Folds
     probe: Probe
     num_reused: int
-
-
-def load_photos(config: Options, steps: Steps) -> ImageData:
-    """Loads and checks the photos, and says what was found.
-
-    Every photo is decoded once: a damaged one is found now, not in the last
-    epoch.
-
-    Args:
-        config: The options.
-        steps: Where progress is shown.
-    """
-    with steps.step("Data"), steps.bar("checking photos") as bar:
-        data = load(
-            config.data,
-            seed=config.seed,
-            limit=config.limit,
-            data_dir=config.data_dir,
-            cache_dir=cache_folder("decoded"),
-            progress=bar.advance_to,
-        )
-    for line in data.findings.lines():
-        steps.say(line)
-    return data
 
 
 def uses_flips(config: Options, data: ImageData) -> bool:

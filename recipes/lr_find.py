@@ -141,7 +141,7 @@ def run(config: Config) -> Result:
     import keras
 
     from dropzoo.callbacks import LearningRateFinder
-    from dropzoo.recipes.head_fitting import load_photos
+    from dropzoo.recipes.photo_loading import load_photos
     from dropzoo.recipes.steps import Steps
 
     # Its own arguments are checked before anything is loaded.
@@ -153,7 +153,13 @@ def run(config: Config) -> Result:
     steps = Steps()
     keras.utils.set_random_seed(config.seed)
 
-    data = load_photos(config, steps)
+    data = load_photos(
+        config.data,
+        steps,
+        seed=config.seed,
+        limit=config.limit,
+        data_dir=config.data_dir,
+    )
 
     with steps.step("Model"):
         network = _network(config, data, steps)

@@ -35,7 +35,7 @@ from dropzoo.recipes.paper import Paper, named
 from dropzoo.recipes.papers import NO_PAPER, SNAPSHOT
 from dropzoo.recipes.quiet_start import quiet_start
 from dropzoo.recipes.run_folder import RunFolder
-from dropzoo.recipes.train import describe, load_photos
+from dropzoo.recipes.train import describe
 from dropzoo.recipes.train_options import (
     Machine,
     Photos,
@@ -172,6 +172,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
 
     from dropzoo.callbacks import SnapshotEnsemble
     from dropzoo.recipes.keep_ensemble import Outcome, keep_ensemble
+    from dropzoo.recipes.photo_loading import load_photos
     from dropzoo.recipes.preview import draw_preview
     from dropzoo.recipes.snapshot_answers import Answers, Choice
     from dropzoo.recipes.snapshot_members import Members
@@ -184,7 +185,13 @@ def _run(config: Config, folder: RunFolder) -> Result:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.machine.precision)
 
-    data = load_photos(config.photos, config.seed, steps)
+    data = load_photos(
+        config.photos.data or config.paper.data,
+        steps,
+        seed=config.seed,
+        limit=config.photos.limit,
+        data_dir=config.photos.data_dir,
+    )
 
     with steps.step("Plan"):
         plan = plan_training(

@@ -24,7 +24,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tyro
 
@@ -41,10 +40,6 @@ from dropzoo.recipes.train_options import (
     Training,
     check_options,
 )
-
-if TYPE_CHECKING:
-    from dropzoo.data import ImageData
-    from dropzoo.recipes.steps import Steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +131,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
 
     from dropzoo.recipes.devices import check_devices
     from dropzoo.recipes.keep_training import measure_and_keep
+    from dropzoo.recipes.photo_loading import load_photos
     from dropzoo.recipes.preview import draw_preview
     from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.training import ScratchTraining
@@ -146,7 +142,13 @@ def _run(config: Config, folder: RunFolder) -> Result:
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.machine.precision)
 
-    data = load_photos(config.photos, config.seed, steps)
+    data = load_photos(
+        config.photos.data or NO_PAPER.data,
+        steps,
+        seed=config.seed,
+        limit=config.photos.limit,
+        data_dir=config.photos.data_dir,
+    )
 
     # Paper, budget and options become figures, and whatever is not as
     # published is said before it costs time.
@@ -195,31 +197,6 @@ def _run(config: Config, folder: RunFolder) -> Result:
         accuracy=metrics.accuracy if metrics else None,
         seconds=dict(steps.seconds),
     )
-
-
-def load_photos(photos: Photos, seed: int, steps: "Steps") -> "ImageData":
-    """Loads the photos and says what was found.
-
-    Args:
-        photos: The options, with a source.
-        seed: Of the splits.
-        steps: Where progress is shown.
-    """
-    from dropzoo.data import load
-    from dropzoo.models.cache_folder import cache_folder
-
-    with steps.step("Data"), steps.bar("checking photos") as bar:
-        data = load(
-            photos.data or NO_PAPER.data,
-            seed=seed,
-            limit=photos.limit,
-            data_dir=photos.data_dir,
-            cache_dir=cache_folder("decoded"),
-            progress=bar.advance_to,
-        )
-    for line in data.findings.lines():
-        steps.say(line)
-    return data
 
 
 def describe(plan, network) -> str:
