@@ -185,6 +185,21 @@ def test_the_ensemble_averages_probabilities(tmp_path, logits):
     np.testing.assert_allclose(found, np.mean(members, axis=0), atol=1e-6)
 
 
+def test_it_may_average_logits(tmp_path):
+    snapshots, noted = SnapshotEnsemble(tmp_path), Noted()
+    model = build(three_cycles())
+    fit(model, snapshots, noted)
+    members = []
+    for step in (8, 16, 24):
+        model.set_weights(noted.weights[step])
+        members.append(model.predict(X, verbose=0))
+    expected = softmax(np.mean(members, axis=0))
+    together = snapshots.ensemble(average="logits")
+    np.testing.assert_allclose(together(X), expected, atol=1e-6)
+    names = {layer.name for layer in together.layers}
+    assert {"snapshot_8", "snapshot_16", "snapshot_24"} < names
+
+
 def test_one_snapshot_is_an_ensemble_of_one(tmp_path):
     snapshots = SnapshotEnsemble(tmp_path, keep=1)
     model = build(three_cycles())

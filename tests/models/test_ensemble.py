@@ -396,6 +396,10 @@ def test_a_loss_of_the_users_own_tells_nothing():
     member.compile(loss=lambda labels, x: keras.ops.mean(x))
     with pytest.raises(ValueError, match="`from_logits` must tell"):
         ensemble([member])
+    linear = network()
+    linear.compile(loss=lambda labels, x: keras.ops.mean(x))
+    found = outputs(ensemble([linear]))
+    np.testing.assert_allclose(found, softmax(outputs(linear)), atol=1e-6)
 
 
 @pytest.mark.parametrize("from_logits", [True, False])
