@@ -1,8 +1,8 @@
 """The rules by which the curves of a training are read.
 
 The first rule that applies decides. Their numbers have no scale, see
-`CurveShape`; they were chosen on the tuning set of
-benchmarks/curve_diagnosis.py and tested on trainings of other networks.
+`CurveShape`; they were chosen on trainings of benchmarks/curve_trainings.py and
+tested on those of other networks, see benchmarks/curve_diagnosis.py.
 """
 
 import dataclasses
@@ -37,6 +37,70 @@ class CurveFinding:
         return f"{self.fault}: {self.evidence}; {self.suggestion}."
 
 
+@dataclasses.dataclass(frozen=True)
+class CurveLimits:
+    """The numbers of the rules, in the units of `CurveShape`.
+
+    Args:
+        excess: First losses above this are those of large weights.
+        far_above: Last losses above this have diverged.
+        penalty_share: Share of the penalty in the fall of the loss, from which
+            the training did little else.
+        gap: How far above the training loss the validation loss shows that
+            the examples were learned by heart.
+        vanished: Training losses below this have vanished.
+        calm: Most rises in the second half of a loss that is calm by then.
+        held_gap: How far below the training loss the validation loss shows
+            that training is made hard.
+        held_level: Training losses above this can be held back.
+        bounce: Rises from epoch to epoch of steps that are too long.
+        spike: Their highest rise above an earlier loss.
+        made_up: Losses below this have made up for it.
+        flat: Shortest flat start, where chance is not known.
+        flat_share: Its share of the time to half of the fall.
+        flat_alike: Shortest flat start of outputs that are all alike.
+        flat_share_alike: Its share of the time to half of the fall.
+        growth: What a step moves weights by that were far too small.
+        done: Plateaus below this are the ground.
+        begun: Losses above this have hardly begun to fall.
+        stop: Latest end of a fall that stops short.
+        wiggle: Most bend of a loss that has stopped.
+        ground: Losses below this have little left to fall.
+        pace: What a short step moves the weights by, as a share of them.
+        straight: Cosine between the moves of weights that do not turn.
+        late_fall: Share of the last quarter in a fall that goes on.
+        steep_fall: The same where it is not known how the weights move.
+        high: Losses above this are not enough.
+    """
+
+    excess: float = 4.5
+    far_above: float = 3
+    penalty_share: float = 0.5
+    gap: float = 0.28
+    vanished: float = 0.1
+    calm: float = 0.12
+    held_gap: float = 0.1
+    held_level: float = 0.1
+    bounce: float = 0.2
+    spike: float = 0.5
+    made_up: float = 0.05
+    flat: float = 0.045
+    flat_share: float = 0.6
+    flat_alike: float = 0.03
+    flat_share_alike: float = 0.25
+    growth: float = 0.3
+    done: float = 0.15
+    begun: float = 0.9
+    stop: float = 0.3
+    wiggle: float = 0.003
+    ground: float = 0.2
+    pace: float = 0.001
+    straight: float = 0.7
+    late_fall: float = 0.02
+    steep_fall: float = 0.065
+    high: float = 0.3
+
+
 def diagnose(
     history: keras.callbacks.History | Mapping | str | Path | LossCurve,
 ) -> CurveFinding:
@@ -58,107 +122,169 @@ def diagnose(
         >>> diagnose(losses).fault
         'overfitting'
     """
-    shape = CurveShape(LossCurve.of(history))
+    return find_fault(CurveShape(LossCurve.of(history)))
+
+
+def find_fault(
+    shape: CurveShape, limits: CurveLimits | None = None
+) -> CurveFinding:
+    """Applies the rules, the first that fits decides.
+
+    Args:
+        shape: What is measured of a curve.
+        limits: The numbers of the rules; None takes those of the kit.
+    """
+    limits = limits or CurveLimits()
     for fault, rule, suggestion in RULES:
-        evidence = rule(shape)
+        evidence = rule(shape, limits)
         if evidence:
             return CurveFinding(fault, evidence, suggestion)
     evidence = f"the training loss ends at {shape.level:.1%} of chance"
     return CurveFinding("healthy", evidence, "nothing seems wrong")
 
 
-def _starts_too_high(shape: CurveShape) -> str | None:
+def _starts_too_high(shape: CurveShape, limits: CurveLimits) -> str | None:
     """The weights are so large that the first loss is far above chance."""
-    if shape.excess < 6:
+    if shape.excess < limits.excess:
         return None
     return f"the first loss is {shape.excess:.3g} times that of chance"
 
 
-def _diverges(shape: CurveShape) -> str | None:
+def _diverges(shape: CurveShape, limits: CurveLimits) -> str | None:
     """The loss ends far above where it began, or is lost."""
     if not shape.is_finite:
         return "the loss is not finite in the end"
-    if shape.level > 3:
+    if shape.level > limits.far_above:
         return f"the loss ends at {shape.level:.3g} times that of chance"
     return None
 
 
-def _overfits(shape: CurveShape) -> str | None:
-    """The training loss vanishes, the validation loss does not."""
-    if shape.gap < 0.25 or shape.level > 0.25:
+def _is_weighed_down(shape: CurveShape, limits: CurveLimits) -> str | None:
+    """The training shrank the weights rather than learned with them."""
+    share = shape.penalty_share
+    if share < limits.penalty_share or shape.level < limits.held_level:
         return None
+    return (
+        f"{share:.0%} of what the loss has lost was the penalty of the "
+        f"weights, and {shape.level:.0%} of that of chance is left"
+    )
+
+
+def _overfits(shape: CurveShape, limits: CurveLimits) -> str | None:
+    """The training loss vanishes, the validation loss does not."""
+    if shape.gap < limits.gap or shape.level > limits.vanished:
+        return None
+    if shape.late_bounce > limits.calm:
+        return None  # what is learned by heart stays learned
     return (
         f"the training loss ends at {shape.end:.3g}, the validation loss at "
         f"{shape.val_end:.3g}"
     )
 
 
-def _is_held_back(shape: CurveShape) -> str | None:
+def _is_held_back(shape: CurveShape, limits: CurveLimits) -> str | None:
     """Dropout is so strong that training is worse than validation."""
-    if shape.gap > -0.08 or shape.level < 0.1:
+    if shape.gap > -limits.held_gap or shape.level < limits.held_level:
         return None
+    if _jumps(shape, limits) and not len(shape.curve.dropouts):
+        return None  # an epoch that jumps up and ends low
     return (
         f"the training loss ends at {shape.end:.3g}, above the validation "
-        f"loss at {shape.val_end:.3g}"
+        f"loss at {shape.val_end:.3g}{_with_dropout(shape)}"
     )
 
 
-def _jumps(shape: CurveShape) -> str | None:
+def _jumps(shape: CurveShape, limits: CurveLimits) -> str | None:
     """Steps that are too long lead away from what was reached."""
-    if shape.bounce < 0.12 and shape.spike < 0.5:
+    if shape.bounce < limits.bounce and shape.spike < limits.spike:
         return None
+    if _is_slow(shape, limits):
+        return None  # only the batches differ
+    if shape.level < limits.made_up and shape.late_bounce < limits.calm:
+        return None  # and come down for good
     return (
         f"the loss rises again and again, by {shape.bounce:.0%} of the loss "
         f"of chance from epoch to epoch and {shape.spike:.0%} within"
     )
 
 
-def _is_flat_first(shape: CurveShape) -> str | None:
+def _is_flat_first(shape: CurveShape, limits: CurveLimits) -> str | None:
     """Small weights pass on next to nothing, until they have grown."""
-    flat, half = shape.time_of(0.1), shape.time_of(0.5)
-    # Outputs that are all alike give ln C and are a sign of their own.
-    alike = shape.knows_chance and abs(shape.excess - 1) < 0.01
-    least, share = (0.035, 0.35) if alike else (0.045, 0.6)
-    if shape.level > 0.8 or flat < least or flat < share * half:
+    least, share = limits.flat, limits.flat_share
+    if shape.curve.chance:  # outputs that are all alike are a sign of their own
+        if not shape.is_alike:
+            return None
+        least, share = limits.flat_alike, limits.flat_share_alike
+    if shape.level > 0.8:
+        return None
+    if shape.is_alike and (shape.pace or 0) > limits.growth:
+        return (
+            "the outputs are all alike at first, and a step moves the weights "
+            f"by {shape.pace:.0%} of them"
+        )
+    if shape.flat < max(least, share * shape.half):
         return None
     return (
-        f"the loss is flat for {flat:.0%} of the time, and has then lost half "
-        f"of its fall at {half:.0%}"
+        f"the loss is flat for {shape.flat:.0%} of the time, and has then "
+        f"lost half of its fall at {shape.half:.0%}"
     )
 
 
-def _stops_short(shape: CurveShape) -> str | None:
+def _stops_short(shape: CurveShape, limits: CurveLimits) -> str | None:
     """It learned at full speed, and then not at all."""
-    stop = shape.time_of(0.95)
-    if shape.is_short or not 0.15 < shape.level < 0.85:
+    if shape.is_short or not limits.done < shape.level < limits.begun:
         return None
-    if stop > 0.25 or shape.wiggle > 0.002:
+    if shape.stop > limits.stop or shape.wiggle > limits.wiggle:
         return None
     return (
-        f"after {stop:.0%} of the time the loss hardly moves, with "
+        f"after {shape.stop:.0%} of the time the loss hardly moves, with "
         f"{shape.level:.0%} of that of chance left"
     )
 
 
-def _still_falls(shape: CurveShape) -> str | None:
-    """Far from the ground, and as fast in the end as before."""
-    least = 0.065 if shape.level < 0.85 else 0.03
-    if shape.is_short or shape.level < 0.2 or shape.late_fall < least:
+def _still_falls(shape: CurveShape, limits: CurveLimits) -> str | None:
+    """Far from the ground, and straight on as before."""
+    if shape.is_short or shape.level < limits.ground:
         return None
-    return (
+    fall = (
         f"{shape.late_fall:.0%} of the fall came in the last quarter, and "
         f"{shape.level:.0%} of the loss of chance is left"
     )
-
-
-def _stays_high(shape: CurveShape) -> str | None:
-    """It has learned what it can, and that is not enough."""
-    if shape.is_short or shape.level < 0.3:
+    if shape.pace is None:  # without the weights only a steep fall is one
+        has_begun = shape.level < limits.begun
+        least = limits.steep_fall if has_begun else limits.late_fall
+        return fall if shape.late_fall >= least else None
+    if not _is_slow(shape, limits) or shape.late_fall < limits.late_fall:
         return None
-    return f"the training loss stays at {shape.level:.0%} of that of chance"
+    return (
+        f"{fall}, while a step moves the weights by {shape.pace:.1g} of them "
+        f"and each epoch in the same direction (cosine {shape.turn:.2f})"
+    )
 
 
-Rule = Callable[[CurveShape], str | None]
+def _stays_high(shape: CurveShape, limits: CurveLimits) -> str | None:
+    """It has learned what it can, and that is not enough."""
+    if shape.is_short or shape.level < limits.high:
+        return None
+    return (
+        f"the training loss stays at {shape.level:.0%} of that of chance"
+        f"{_with_dropout(shape)}"
+    )
+
+
+def _is_slow(shape: CurveShape, limits: CurveLimits) -> bool:
+    """Whether the steps are short, and follow each other."""
+    if shape.pace is None or shape.turn is None:
+        return False
+    return shape.pace < limits.pace and shape.turn > limits.straight
+
+
+def _with_dropout(shape: CurveShape) -> str:
+    rates = shape.curve.dropouts
+    return f", with dropout of up to {max(rates):g}" if len(rates) else ""
+
+
+Rule = Callable[[CurveShape, CurveLimits], str | None]
 RULES: tuple[tuple[str, Rule, str], ...] = (
     (
         "bad initialisation",
@@ -169,6 +295,11 @@ RULES: tuple[tuple[str, Rule, str], ...] = (
         "diverging",
         _diverges,
         "lower the rate tenfold, and look for wild values in the data",
+    ),
+    (
+        "underfitting",
+        _is_weighed_down,
+        "use a smaller penalty of the weights",
     ),
     (
         "overfitting",

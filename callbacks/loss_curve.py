@@ -22,6 +22,12 @@ class LossCurve:
         first: Loss of the first batch, before the first step, or None.
         chance: Loss of who knows nothing, such as ln C, or None.
         penalty: What regularisers of weights add to the first loss.
+        last_penalty: What they add to the last.
+        dropouts: Rates of the dropout layers.
+        paces: What the weights moved in each epoch, as a share of them and for
+            each step.
+        turns: Cosine between what the weights moved in an epoch and in the
+            one before it.
 
     Raises: ValueError when `loss` is empty.
     """
@@ -32,6 +38,10 @@ class LossCurve:
     first: float | None = None
     chance: float | None = None
     penalty: float = 0.0
+    last_penalty: float = 0.0
+    dropouts: Sequence[float] = ()
+    paces: Sequence[float] = ()
+    turns: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         if not len(self.loss):

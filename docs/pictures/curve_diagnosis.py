@@ -12,7 +12,7 @@ OUTPUT = ROOT / "docs" / "curve-diagnosis.png"
 SHOWN = (
     ("healthy", "digits, momentum, constant"),
     ("rate too low", "digits, momentum, 1/100"),
-    ("rate too high", "digit_images, adam, 30"),
+    ("rate too high", "digits, momentum, 10"),
     ("diverging", "clusters, sgd, 100"),
     ("bad initialisation", "digits, momentum, 0.03"),
     ("plateau", "digit_images, adam, half"),

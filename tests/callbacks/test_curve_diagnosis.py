@@ -76,6 +76,37 @@ def test_the_penalty_of_regularisers_is_known():
     assert diagnosis.curve().penalty == pytest.approx(0.5 * (kernel**2).sum())
 
 
+def test_the_last_penalty_is_that_of_the_trained_weights():
+    model, diagnosis = build(l2=0.5), CurveDiagnosis(say=lambda sentence: None)
+    fit(model, diagnosis)
+    kernel = model.layers[0].get_weights()[0]
+    last = 0.5 * (kernel**2).sum()
+    assert diagnosis.curve().last_penalty == pytest.approx(last)
+    assert last < diagnosis.curve().penalty
+
+
+def test_dropout_layers_are_known_if_fit_builds_the_model():
+    diagnosis = CurveDiagnosis(say=lambda sentence: None)
+    inner = keras.Sequential(
+        [keras.layers.Dense(6), keras.layers.Dropout(0.25)]
+    )
+    model = keras.Sequential(
+        [keras.layers.Dropout(0.5), inner, keras.layers.Dense(2)]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(model, diagnosis)
+    assert diagnosis.curve().dropouts == [0.5, 0.25]
+    assert diagnosis.curve().turns  # known once there are weights
+
+
+def test_short_steps_go_straight_on():
+    diagnosis = CurveDiagnosis(say=lambda sentence: None)
+    fit(build(rate=1e-3), diagnosis)
+    assert len(diagnosis.curve().turns) == 2
+    assert max(diagnosis.curve().paces) < 1e-3
+    assert min(diagnosis.curve().turns) > 0.99
+
+
 def test_divergence_is_said_once_and_at_once():
     said = []
     diagnosis = CurveDiagnosis(say=said.append)
@@ -142,8 +173,10 @@ def test_a_resumed_training_has_the_same_curve(tmp_path):
                 )
             except KeyboardInterrupt:
                 assert diagnosis.get_state()["seen"] == 3
-        curves.append(diagnosis.get_state())
+        state = diagnosis.get_state()
+        curves.append(state | state.pop("path"))
     whole, stopped = curves
     assert len(whole["loss"]) == 3
+    assert len(whole["turns"]) == 2
     for key, value in whole.items():
         np.testing.assert_allclose(stopped[key], value, rtol=1e-6)
