@@ -56,7 +56,7 @@ def sanity_failures(
     x, y = (np.asarray(ops.convert_to_numpy(part)) for part in (x, y))
     with trial_training(model) as trial:
         some = _few(y, BATCH)
-        outputs = model(x[some], training=False)
+        outputs = model(x[some], training=_uses_batch_statistics(model))
         loss = CompiledLoss(model, outputs.shape[-1])
         failures = [*label_failures(loss, y), *input_failures(model, x)]
         if not _any_fatal(failures) and steps_taken(trial.own_optimizer) == 0:
@@ -73,6 +73,18 @@ def sanity_failures(
 
 def _any_fatal(failures: list[SanityFailure]) -> bool:
     return any(failure.fatal for failure in failures)
+
+
+def _uses_batch_statistics(model: keras.Model) -> bool:
+    """Whether outputs mean anything only in training, before there was any.
+
+    The moving statistics of a new network normalise nothing: the maps of a
+    deep residual one grow from block to block at inference.
+    """
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        for layer in model._flatten_layers()
+    )
 
 
 def _few(y: np.ndarray, most: int) -> np.ndarray:

@@ -71,6 +71,20 @@ def test_dropout_batch_norm_and_regularisation_are_sound():
     assert found(model) == []
 
 
+def test_a_new_residual_network_is_judged_by_batch_statistics():
+    """By its moving statistics, still 0 and 1, its logits would be large."""
+    x = inputs = keras.Input((6,))
+    for _ in range(12):
+        normalised = layers.BatchNormalization()(x)
+        x = x + layers.Dense(6, "relu")(normalised)
+    model = keras.Model(inputs, layers.Dense(3)(layers.BatchNormalization()(x)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    features = 100 * X
+    assert loss(Y, model(features)) > 3 * np.log(3)
+    assert found(model, features, steps=0) == []
+
+
 def test_word_numbers_through_an_embedding_are_sound():
     words = RNG.integers(0, 50, (24, 5))
     model = build(layers.Embedding(50, 8), layers.Flatten(), shape=(5,))
