@@ -15,47 +15,24 @@ from dropzoo.layers import (
     StochasticPooling2D,
 )
 from dropzoo.models import (
-    alexnet,
     catalogue,
     create_model,
-    densenet_cifar,
-    efficientnet_lite,
     feature_extractor,
-    fractional_networks,
-    googlenet,
-    lenet,
+    keras_applications,
     list_models,
-    mobilenet_v2,
     model_info,
-    nin,
-    resnet,
-    resnet_cifar,
-    squeezenet,
-    vgg,
-    wide_resnet,
-    zeiler_fergus,
 )
 from dropzoo.models.levels import levels
 from dropzoo.models.spec import ModelSpec, Weights
 
 HEAD_INPUTS = 1280  # channels of the pooled features of mobilenet_v2
-FAMILIES = (
-    alexnet,
-    densenet_cifar,
-    efficientnet_lite,
-    fractional_networks,
-    googlenet,
-    lenet,
-    mobilenet_v2,
-    nin,
-    resnet,
-    resnet_cifar,
-    squeezenet,
-    vgg,
-    wide_resnet,
-    zeiler_fergus,
-)
-SPECS = {spec.name: spec for family in FAMILIES for spec in family.SPECS}
+# Those of Keras have tests of their own.
+SPECS = {
+    spec.name: spec
+    for family in catalogue.FAMILIES
+    if family is not keras_applications
+    for spec in family.SPECS
+}
 QUICK = {
     "densenet_bc40",
     "efficientnet_lite0",
