@@ -4,6 +4,7 @@ Function-level imports count as much as those at the top of a file.
 """
 
 import ast
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def files_of(*folders: str, suffixes: tuple[str, ...] = (".py",)):
     ]
 
 
+@functools.cache  # every rule reads every file
 def read(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -79,7 +81,9 @@ def private_keras(tree: ast.AST) -> list[str]:
     reached = [
         ast.unparse(node)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "keras.src"
+        if isinstance(node, ast.Attribute)
+        and node.attr == "src"
+        and ast.unparse(node) == "keras.src"
     ]
     return named + reached
 

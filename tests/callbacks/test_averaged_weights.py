@@ -1,5 +1,6 @@
 """What both averages promise: keeping, showing, applying, going on."""
 
+import random
 import warnings
 
 import keras
@@ -38,7 +39,7 @@ class Noted(keras.callbacks.Callback):
 
 
 def build(*, dtype=None, rate=0.5, **options):
-    keras.utils.set_random_seed(0)
+    random.seed(0)
     model = keras.Sequential(
         [
             keras.Input((3,)),
@@ -61,6 +62,8 @@ def build(*, dtype=None, rate=0.5, **options):
 
 def fit(model, *callbacks, epochs=3, **options):
     options = {"batch_size": 4, "shuffle": False, "verbose": 0, **options}
+    if not model.optimizer.built:  # or TensorFlow would trace the step twice
+        model.optimizer.build(model.trainable_variables)
     return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **options)
 
 

@@ -1,7 +1,10 @@
 import json
+import random
 import re
+import shutil
 import sys
 import warnings
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -64,7 +67,7 @@ class Stop(keras.callbacks.Callback):
 
 def train(folder, *callbacks, model=None, epochs=EPOCHS, **options):
     """Trains in that folder; returns the model and what it was trained by."""
-    keras.utils.set_random_seed(1)
+    random.seed(1)
     model = model or new_model()
     resume = ExactResume(folder, **options)
     resume.fit(
@@ -241,12 +244,19 @@ def test_a_foreign_checkpoint_is_told_and_the_one_before_is_used(
     assert bits(model) == bits(whole[0])
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory):
     """The only checkpoint of a training of one epoch."""
-    train(tmp_path, epochs=1)
-    (tmp_path / "end.safetensors").unlink()
-    return newest(tmp_path)
+    folder = tmp_path_factory.mktemp("one-epoch")
+    train(folder, epochs=1)
+    (folder / "end.safetensors").unlink()
+    return newest(folder)
+
+
+@pytest.fixture
+def checkpoint(one_epoch, tmp_path):
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copy(one_epoch, tmp_path))
 
 
 def test_a_damaged_end_is_told_and_the_last_step_is_used(tmp_path, whole):

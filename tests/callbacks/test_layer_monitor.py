@@ -48,6 +48,8 @@ def build():
 
 def fit(model, *callbacks, epochs=2, **options):
     options = {"batch_size": 4, "verbose": 0, **options}
+    if not model.optimizer.built:  # or TensorFlow would trace the step twice
+        model.optimizer.build(model.trainable_variables)
     return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **options)
 
 

@@ -5,8 +5,10 @@ import pytest
 
 from dropzoo import set_deterministic
 
-# Deterministic operations stay on for the process, so children take them.
-CHILD = """
+# Deterministic operations stay on for the process, so children take them. They
+# are forked from one that has imported everything and computed nothing.
+CHILDREN = """
+import os
 import random
 import keras, numpy, tensorflow as tf
 from dropzoo import set_deterministic
@@ -21,27 +23,34 @@ def train(seed):
     weights = numpy.concatenate([w.ravel() for w in model.get_weights()])
     return weights.tobytes().hex(), random.random()
 
-print(train(3))
-print(train(4))
-tf.random.set_seed(None)
-try:
-    tf.random.normal([1])
-    print("operations may differ")
-except RuntimeError:
-    print("operations repeat")
+def report():
+    print(train(3))
+    print(train(4))
+    tf.random.set_seed(None)
+    try:
+        tf.random.normal([1])
+        print("operations may differ", flush=True)
+    except RuntimeError:
+        print("operations repeat", flush=True)
+
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        report()
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 
 
 def test_training_repeats_to_the_bit_in_another_process():
-    first, again = (
-        subprocess.run(
-            [sys.executable, "-c", CHILD],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()
-        for _ in range(2)
+    run = subprocess.run(
+        [sys.executable, "-c", CHILDREN],
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    lines = run.stdout.splitlines()
+    first, again = lines[:3], lines[3:]
     assert first == again
     assert first[0] != first[1]
     assert first[2] == "operations repeat"

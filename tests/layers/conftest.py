@@ -1,7 +1,7 @@
 """Fixtures by which the tests of layers run on every backend of Keras."""
 
+import collections
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,57 +13,25 @@ import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent
+CONTRACTS = FOLDER / "test_contracts.py"
 OTHER_BACKENDS = FOLDER / "test_other_backends.py"
-TESTS = (FOLDER, FOLDER.parent / "models" / "test_predict_samples.py")
-RUNS = pytest.StashKey[dict[str, subprocess.Popen]]()
 
 
+@pytest.hookimpl(tryfirst=True)  # before markers choose
 def pytest_collection_modifyitems(items):
-    """Waits for the other backends last, whatever the order of the files."""
-    items.sort(key=lambda item: item.path == OTHER_BACKENDS)
+    """Begins with the other backends, which take longest of all files.
 
-
-def pytest_collection_finish(session):
-    """Starts the tests on each other backend that is asked for."""
-    config = session.config
-    config.stash[RUNS] = {
-        item.callspec.params["backend"]: start_on(
-            item.callspec.params["backend"]
-        )
-        for item in session.items
-        if item.path == OTHER_BACKENDS and not config.option.collectonly
-    }
-
-
-def pytest_sessionfinish(session):
-    """Leaves no process behind."""
-    for run in session.config.stash.get(RUNS, {}).values():
-        run.kill()
-
-
-def start_on(backend: str) -> subprocess.Popen:
-    """Starts the tests of layers in a process of their own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        + [*map(str, TESTS), f"--ignore={OTHER_BACKENDS}"],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            # Every shape is compiled once and run a few times.
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-            "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false",
-        },
-        cwd=FOLDER.parents[1],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-@pytest.fixture
-def other_backends(pytestconfig):
-    """The processes that run the tests of layers on other backends."""
-    return pytestconfig.stash[RUNS]
+    Marks all but two cases of each test, for a backend where each takes long;
+    those of the contracts are different layers.
+    """
+    items.sort(key=lambda item: item.path != OTHER_BACKENDS)
+    seen = collections.Counter()
+    for item in items:
+        if item.path.parent == FOLDER and item.path != CONTRACTS:
+            test = item.path, item.originalname
+            seen[test] += 1
+            if seen[test] > 2:
+                item.add_marker("repeated")
 
 
 @pytest.fixture

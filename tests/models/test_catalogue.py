@@ -15,56 +15,30 @@ from dropzoo.layers import (
     StochasticPooling2D,
 )
 from dropzoo.models import (
-    alexnet,
     catalogue,
     create_model,
-    densenet_cifar,
-    efficientnet_lite,
     feature_extractor,
-    fractional_networks,
-    googlenet,
-    lenet,
+    keras_applications,
     list_models,
-    maxout_network,
-    mobilenet_v2,
     model_info,
-    nin,
-    resnet,
-    resnet_cifar,
-    squeezenet,
-    vgg,
-    wide_resnet,
-    zeiler_fergus,
 )
 from dropzoo.models.levels import levels
 from dropzoo.models.spec import ModelSpec, Weights
 
 HEAD_INPUTS = 1280  # channels of the pooled features of mobilenet_v2
-FAMILIES = (
-    alexnet,
-    densenet_cifar,
-    efficientnet_lite,
-    fractional_networks,
-    googlenet,
-    lenet,
-    maxout_network,
-    mobilenet_v2,
-    nin,
-    resnet,
-    resnet_cifar,
-    squeezenet,
-    vgg,
-    wide_resnet,
-    zeiler_fergus,
-)
-SPECS = {spec.name: spec for family in FAMILIES for spec in family.SPECS}
+# Those of Keras have tests of their own.
+SPECS = {
+    spec.name: spec
+    for family in catalogue.FAMILIES
+    if family is not keras_applications
+    for spec in family.SPECS
+}
 QUICK = {
     "densenet_bc40",
     "efficientnet_lite0",
     "fmp_mnist",
     "googlenet",
     "lenet5",
-    "maxout_cifar",
     "mobilenet_v2",
     "nin_cifar",
     "notes_cnn",
@@ -135,7 +109,6 @@ COUNTED = {
     "fmp_cifar",
     "fmp_cifar_small",
     "fmp_mnist",
-    "maxout_cifar",
     "stochastic_pooling_cnn",
 }
 # One network of each builder, made quick.
@@ -146,7 +119,6 @@ NARROW = {
     "fmp_cifar": {"filters": 2},
     "googlenet": {},
     "lenet5": {},
-    "maxout_cifar": {"filters": (2, 2, 2), "units": 3},
     "mobilenet_v2": {},
     "nin_cifar": {},
     "resnet20_cifar": {"depth": 8},

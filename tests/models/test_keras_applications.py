@@ -20,6 +20,7 @@ from dropzoo.layers import (
 from dropzoo.models import catalogue, create_model, list_models, model_info
 from dropzoo.models.keras_applications import SPECS
 from dropzoo.models.levels import levels
+from dropzoo.models.preprocessing import normalization
 
 NAMES = [spec.name for spec in SPECS]
 # The smallest of each family that is not compared, in the ordinary run.
@@ -31,13 +32,12 @@ COUNTED = {
     "resnet50_v2",
     "xception",
 }
-# One of each kind of preprocessing, and of each kind of classifier.
+# Small ones with preprocessing inside the network and outside, and with each
+# kind of classifier.
 COMPARED = {
-    "densenet121",  # as PyTorch
     "efficientnet_b0",  # inside the network, in part only with weights
     "mobilenet",  # to [-1, 1]
     "mobilenet_v3_small",  # inside the network
-    "resnet50",  # as Caffe
 }
 # All parameters in millions, by https://keras.io/api/applications; those of
 # MobileNetV3 by its paper.
@@ -249,7 +249,8 @@ def test_weights_and_preprocessing_are_those_of_keras(
     assert expected.std() > 1e-3
     # Float32: deep networks of random weights make rounding errors grow, by
     # their hundredth layer to a little above 1e-4 of the largest logit.
-    share = 1e-4 if name in COMPARED else 1e-3
+    shallow = {*COMPARED, "densenet121", "resnet50"}
+    share = 1e-4 if name in shallow else 1e-3
     atol = share * np.abs(expected).max()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=atol)
     # And the record says what Keras asks for.
@@ -257,6 +258,20 @@ def test_weights_and_preprocessing_are_those_of_keras(
     assert (file, url, folder) == (record.file, record.url, "models")
     assert checksum == (record.sha256 or record.md5 or None)
     assert asked[1:] == [(file, url, folder, None)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preprocessing_outside_of_a_network_is_that_of_keras(name):
+    (record,) = model_info(name).weights
+    images = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3))
+    images = images.astype("float32")
+    expected = module(name).preprocess_input(images.copy())
+    if np.array_equal(expected, images):
+        return  # It is inside, and compared with the weights.
+    if record.channel_order == "bgr":  # Kernels are turned round.
+        expected = expected[..., ::-1]
+    ours = np.asarray(normalization(record.preprocessing)(images))
+    np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
 def test_names_do_not_depend_on_what_was_built_before():

@@ -283,7 +283,7 @@ def test_levels_are_thawed_one_after_the_other(
         return seen
 
     seen = stages_until(stop=None)
-    options = {"freeze": "none", "thaw_share": 0.5, "epochs": 4}
+    options = {"freeze": "none", "thaw_share": 0.5, "epochs": 2}
     result = run(tuned_options, tmp_path / "run", **options)
     assert seen[-2:] == [
         ("stride_2", ["conv2", "logits"]),

@@ -24,8 +24,8 @@ FOLDER = Path(__file__).parent
 )
 def test_all_schedules_pass_on(backend):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-        + [str(FOLDER), f"--ignore={__file__}"],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0"]
+        + ["-p", "no:cacheprovider", str(FOLDER), f"--ignore={__file__}"],
         env={**os.environ, "KERAS_BACKEND": backend},
         cwd=FOLDER.parents[1],
         capture_output=True,
