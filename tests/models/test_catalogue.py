@@ -39,6 +39,7 @@ QUICK = {
     "fmp_mnist",
     "googlenet",
     "lenet5",
+    "maxout_cifar",
     "mobilenet_v2",
     "nin_cifar",
     "notes_cnn",
@@ -109,6 +110,7 @@ COUNTED = {
     "fmp_cifar",
     "fmp_cifar_small",
     "fmp_mnist",
+    "maxout_cifar",
     "stochastic_pooling_cnn",
 }
 # One network of each builder, made quick.
@@ -119,6 +121,7 @@ NARROW = {
     "fmp_cifar": {"filters": 2},
     "googlenet": {},
     "lenet5": {},
+    "maxout_cifar": {"filters": (2, 2, 2), "units": 3},
     "mobilenet_v2": {},
     "nin_cifar": {},
     "resnet20_cifar": {"depth": 8},
