@@ -63,11 +63,11 @@ def test_each_channel_has_its_own_mean_and_scale():
 
 
 def mixed_photos():
-    """Thirty photos: cut and scaled to odd sizes, some of them grey."""
+    """A hundred photos: cut and scaled to odd sizes, some of them grey."""
     source = collect_groceries()
     sizes = [(1, 1), (1, 7), (97, 3), (2000, 1501), (333, 77), (SIDE, SIDE)]
     rng = np.random.default_rng(0)
-    sizes += [tuple(rng.integers(2, 400, 2)) for _ in range(24)]
+    sizes += [tuple(rng.integers(2, 400, 2)) for _ in range(94)]
     photos = []
     for number, (width, height) in enumerate(sizes):
         photo = Image.open(BytesIO(source.content(number)))
