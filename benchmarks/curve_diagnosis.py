@@ -3,13 +3,13 @@
     python benchmarks/curve_diagnosis.py                 # the held-out part
     python benchmarks/curve_diagnosis.py --leave-out     # each other part
 
-The trainings are those of benchmarks/curve_trainings.py. The first three parts
+The trainings are those of benchmarks/curve_trainings.py. The first four parts
 chose the rules of callbacks/curve_faults.py and their numbers; the held-out
-part was read once, when they were final. The first and the second held-out part
-had been meant for that: the rules that the parts before them had chosen were
-wrong about too many of their trainings.
+part was read once, when they were final. Each earlier held-out part had been
+meant for that: the rules that the parts before it had chosen were wrong about
+too many of its trainings.
 
-`--leave-out` chooses the numbers anew on two of the three parts and reads the
+`--leave-out` chooses the numbers anew on three of the four parts and reads the
 other one with them. Each number in turn gets the value with the fewest
 mistakes, the middle one where several have; a false alarm counts as three. The
 three rounds begin with numbers between half and twice those of the kit, by
@@ -43,8 +43,10 @@ FAULTS = (
     "plateau",
 )
 HEADS = ("none", "high", "low", "diverges", "init", "over", "under", "plateau")
-TUNING = ("tuning", "first_held_out", "second_held_out")
-Part = Literal["tuning", "first_held_out", "second_held_out", "held_out"]
+TUNING = ("tuning", "first_held_out", "second_held_out", "third_held_out")
+Part = Literal[
+    "tuning", "first_held_out", "second_held_out", "third_held_out", "held_out"
+]
 STARTS, ROUNDS = 5, 3
 Shapes = list[tuple[str, CurveShape]]
 

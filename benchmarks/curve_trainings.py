@@ -25,7 +25,9 @@ is known by construction and by the outcome, not by looking at the curve:
   an L2 penalty of 0.1 on all kernels; it shows in the last loss of the training
   examples;
 - plateau: once five batches have half of the first loss, the rate falls by 0.7
-  in each step, to a thousandth of the best.
+  in each step, to a thousandth of the best; where what is still learned then
+  leaves nothing to see, once they have 0.7 or 0.9 of it; it shows in the last
+  loss of the training examples.
 
 A fault shows in a loss if this is at least twice that of the healthy training
 of the best rate, plus a twentieth of ln C; at inference, without penalties. To
@@ -102,20 +104,30 @@ SECOND_HELD_OUT = (
     Setting("shoes", (8, 16), "relu", "rmsprop", 24),
     Setting("rings", (64, 32), "relu", "nesterov", 25),
 )
-HELD_OUT = (
+THIRD_HELD_OUT = (
     Setting("moons", (32, 32, 32), "gelu", "adam", 31),
     Setting("waves", (64, 32), "relu", "momentum", 32),
     Setting("clothes", (8, 16), "silu", "adamw", 33),
     Setting("friedman", (48, 48), "tanh", "rmsprop", 34),
     Setting("gratings", (8, 8), "relu", "nesterov", 35),
 )
+HELD_OUT = (
+    Setting("odd_digits", (48, 24), "relu", "lion", 41),
+    Setting("s_curve", (32, 32, 32), "leaky_relu", "momentum", 42),
+    Setting("blobs", (40, 20), "selu", "adamax", 43),
+    Setting("bags", (8, 16), "mish", "adam", 44),
+    Setting("marks", (10, 10), "relu", "sgd", 45),
+)
 SETTINGS = {
     "tuning": TUNING,
     "first_held_out": FIRST_HELD_OUT,
     "second_held_out": SECOND_HELD_OUT,
+    "third_held_out": THIRD_HELD_OUT,
     "held_out": HELD_OUT,
 }
-Part = Literal["tuning", "first_held_out", "second_held_out", "held_out"]
+Part = Literal[
+    "tuning", "first_held_out", "second_held_out", "third_held_out", "held_out"
+]
 
 
 def rows_and_labels(x: Any, y: Any, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -195,6 +207,11 @@ def shoes(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def clothes(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """T-shirts, trousers, dresses and coats."""
     return some_fashion((0, 1, 3, 4), seed)
+
+
+def bags(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pullovers, dresses and bags."""
+    return some_fashion((2, 3, 8), seed)
 
 
 def some_fashion(
@@ -284,6 +301,42 @@ def gratings(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rows_and_labels(x[..., None], y, seed)
 
 
+def odd_digits(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whether a digit is odd."""
+    x, y = digits(seed)
+    return x, y % 2
+
+
+def s_curve(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """In which fifth of a bent sheet a point lies."""
+    x, place = datasets.make_s_curve(1400, noise=0.1, random_state=seed)
+    fifths = np.quantile(place, (0.2, 0.4, 0.6, 0.8))
+    return rows_and_labels(x, np.searchsorted(fifths, place), seed)
+
+
+def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = datasets.make_blobs(
+        1400, 6, centers=5, cluster_std=3.0, random_state=seed
+    )
+    return rows_and_labels(x, y, seed)
+
+
+def marks(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of three marks of 5x5 pixels is somewhere in 12x12 of noise."""
+    rng = np.random.default_rng(seed)
+    row, column = np.mgrid[-2:3, -2:3]
+    plus, cross = row * column == 0, abs(row) == abs(column)
+    square = np.maximum(abs(row), abs(column)) == 2
+    shapes = np.stack([plus, cross, square])
+    y = np.arange(1400) % 3
+    x = rng.normal(size=(1400, 12, 12, 1)) * 0.3
+    for image, label, (top, left) in zip(
+        x, y, rng.integers(0, 8, (1400, 2)), strict=True
+    ):
+        image[top : top + 5, left : left + 5, 0] += shapes[label]
+    return rows_and_labels(x, y, seed)
+
+
 FASHION: list[Path] = []
 DATA = {
     maker.__name__: maker
@@ -307,6 +360,11 @@ DATA = {
         clothes,
         friedman,
         gratings,
+        odd_digits,
+        s_curve,
+        blobs,
+        bags,
+        marks,
     )
 }
 OPTIMIZERS = {
@@ -320,6 +378,8 @@ OPTIMIZERS = {
     "adam": (keras.optimizers.Adam, {}, 0.03),
     "adamw": (keras.optimizers.AdamW, {}, 0.03),
     "rmsprop": (keras.optimizers.RMSprop, {}, 0.03),
+    "lion": (keras.optimizers.Lion, {}, 0.003),
+    "adamax": (keras.optimizers.Adamax, {}, 0.03),
 }
 SCHEDULES = {
     "constant": lambda epoch: 1.0,
@@ -336,7 +396,8 @@ class Change:
     Args:
         rate: Factor on the best rate.
         schedule: A name in `SCHEDULES`.
-        stops: Whether the rate falls to next to nothing on the way.
+        stops: Share of the first loss from which on the rate falls to next to
+            nothing; 0 never.
         kernels: Factor on the first kernels.
         per_class: Training examples of each class; None takes all.
         width: Factor on the hidden layers; 0 leaves one unit.
@@ -346,7 +407,7 @@ class Change:
 
     rate: float = 1
     schedule: str = "constant"
-    stops: bool = False
+    stops: float = 0
     kernels: float = 1
     per_class: int | None = None
     width: int = 1
@@ -400,11 +461,12 @@ def compiled(*arguments: Any) -> keras.Model:
 
 
 class StopOfProgress(keras.callbacks.Callback):
-    """Lets the rate fade away once half of the first loss is learned."""
+    """Lets the rate fade away once a share of the first loss is left."""
 
-    def __init__(self, rate: float):
+    def __init__(self, rate: float, share: float):
         super().__init__()
         self.rate = self.best = rate
+        self.share = share
         self.losses: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -412,8 +474,8 @@ class StopOfProgress(keras.callbacks.Callback):
         before = self.mean * batch if batch else 0.0
         self.mean = mean
         self.losses.append(mean * (batch + 1) - before)
-        is_half = np.mean(self.losses[-5:]) < self.losses[0] / 2
-        if is_half or self.rate < self.best:
+        is_left = np.mean(self.losses[-5:]) < self.losses[0] * self.share
+        if is_left or self.rate < self.best:
             self.rate = max(self.rate * 0.7, self.best / 1000)
             self.model.optimizer.learning_rate = self.rate
 
@@ -475,7 +537,7 @@ def train(
         ),
     ]
     if change.stops:
-        callbacks[1] = StopOfProgress(best)
+        callbacks[1] = StopOfProgress(best, change.stops)
     model.fit(
         batches(x[learn], y[learn], BATCH, seed),
         epochs=EPOCHS,
@@ -625,7 +687,12 @@ def overfitting(trainer: Trainer, again: str = "") -> Iterator[dict[str, Any]]:
 
 
 def plateaus(trainer: Trainer, again: str = "") -> Iterator[dict[str, Any]]:
-    yield trainer.run("plateau", f"half{again}", Change(stops=True))
+    for what, share in (("half", 0.5), ("0.7", 0.7), ("0.9", 0.9)):
+        change = Change(stops=share)
+        curve = trainer.run("plateau", what + again, change)
+        if trainer.shows(curve, reached):
+            yield curve
+            break
 
 
 def rounded(value: Any) -> Any:

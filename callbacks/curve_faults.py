@@ -56,6 +56,8 @@ class CurveLimits:
         bounce: Rises from epoch to epoch of steps that are too long.
         spike: Their highest rise above an earlier loss.
         made_up: Losses below this have made up for it.
+        nothing: Losses above this are of who knows nothing.
+        rest: What steps move dead weights by, as a share of the first steps.
         flat: Shortest flat start, where chance is not known.
         flat_share: Its share of the time to half of the fall.
         flat_alike: Shortest flat start of outputs that are all alike.
@@ -71,6 +73,8 @@ class CurveLimits:
         late_fall: Share of the last quarter in a fall that goes on.
         steep_fall: The same where it is not known how the weights move.
         high: Losses above this are not enough.
+        by_heart: How far above the training loss the validation loss shows, as
+            a share of it, that the network is large enough.
     """
 
     excess: float = 4.5
@@ -84,6 +88,8 @@ class CurveLimits:
     bounce: float = 0.2
     spike: float = 0.5
     made_up: float = 0.05
+    nothing: float = 0.98
+    rest: float = 0.05
     flat: float = 0.045
     flat_share: float = 0.6
     flat_alike: float = 0.03
@@ -98,7 +104,8 @@ class CurveLimits:
     straight: float = 0.7
     late_fall: float = 0.02
     steep_fall: float = 0.065
-    high: float = 0.3
+    high: float = 0.22
+    by_heart: float = 0.25
 
 
 def diagnose(
@@ -208,6 +215,19 @@ def _jumps(shape: CurveShape, limits: CurveLimits) -> str | None:
     )
 
 
+def _has_died(shape: CurveShape, limits: CurveLimits) -> str | None:
+    """The first steps led to where no example changes the outputs."""
+    if shape.is_short or not shape.curve.chance or shape.rest is None:
+        return None
+    if shape.level < limits.nothing or shape.rest > limits.rest:
+        return None
+    return (
+        f"the training loss ends at {shape.level:.0%} of that of chance, and "
+        f"the weights have come to rest, at {shape.rest:.1%} of their first "
+        "pace"
+    )
+
+
 def _is_flat_first(shape: CurveShape, limits: CurveLimits) -> str | None:
     """Small weights pass on next to nothing, until they have grown."""
     least, share = limits.flat, limits.flat_share
@@ -266,6 +286,8 @@ def _stays_high(shape: CurveShape, limits: CurveLimits) -> str | None:
     """It has learned what it can, and that is not enough."""
     if shape.is_short or shape.level < limits.high:
         return None
+    if shape.gap > limits.by_heart * shape.level:
+        return None  # a network that is too small learns nothing by heart
     return (
         f"the training loss stays at {shape.level:.0%} of that of chance"
         f"{_with_dropout(shape)}"
@@ -287,6 +309,11 @@ def _with_dropout(shape: CurveShape) -> str:
 Rule = Callable[[CurveShape, CurveLimits], str | None]
 RULES: tuple[tuple[str, Rule, str], ...] = (
     (
+        "underfitting",
+        _is_weighed_down,
+        "use a smaller penalty of the weights",
+    ),
+    (
         "bad initialisation",
         _starts_too_high,
         "begin with smaller weights, such as he_normal, and scale the input",
@@ -295,11 +322,6 @@ RULES: tuple[tuple[str, Rule, str], ...] = (
         "diverging",
         _diverges,
         "lower the rate tenfold, and look for wild values in the data",
-    ),
-    (
-        "underfitting",
-        _is_weighed_down,
-        "use a smaller penalty of the weights",
     ),
     (
         "overfitting",
@@ -312,6 +334,7 @@ RULES: tuple[tuple[str, Rule, str], ...] = (
         "use less dropout and augmentation",
     ),
     ("rate too high", _jumps, "lower the rate 3 to 10 times"),
+    ("rate too high", _has_died, "lower the rate 3 to 10 times"),
     (
         "bad initialisation",
         _is_flat_first,

@@ -112,6 +112,11 @@ class CurveShape:
         return max(self.curve.paces) if len(self.curve.paces) else None
 
     @cached_property
+    def rest(self) -> float | None:
+        """The last pace as a share of the highest."""
+        return self.curve.paces[-1] / self.pace if self.pace else None
+
+    @cached_property
     def turn(self) -> float | None:
         """Typical cosine between the moves of an epoch and the next."""
         turns = self.curve.turns
