@@ -7,6 +7,7 @@ seed, the epoch and the image's position, in any order and in any number of
 threads.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import keras
@@ -29,6 +30,25 @@ class IndexedSeed(keras.random.SeedGenerator):
         return tf.random.experimental.stateless_fold_in(
             self._start, self._draws
         )
+
+
+def changed(
+    image: Any, layers: Iterable[keras.Layer], seeds: IndexedSeed, seed: Any
+) -> Any:
+    """An image after each layer's change, in float32.
+
+    Args:
+        image: `(height, width, 3)`.
+        layers: Of Keras's preprocessing, for single images.
+        seeds: What the layers draw from.
+        seed: int32 tensor `(2,)`; equal seeds give equal changes.
+    """
+    seeds.start(seed)
+    x = tf.cast(image, "float32")
+    for layer in layers:
+        change = layer.get_random_transformation(x, training=True, seed=seeds)
+        x = layer.transform_single_image(x, change, training=True)
+    return x
 
 
 class Augmentation:
@@ -67,14 +87,7 @@ class Augmentation:
         """
         if not self._layers:
             return image
-        self._seeds.start(seed)
-        x = tf.cast(image, "float32")
-        for layer in self._layers:
-            change = layer.get_random_transformation(
-                x, training=True, seed=self._seeds
-            )
-            x = layer.transform_single_image(x, change, training=True)
-        return x
+        return changed(image, self._layers, self._seeds, seed)
 
 
 def _layers(strength: Strength, flips: bool) -> list[keras.Layer]:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dropzoo.data.augmentation import IndexedSeed
+from dropzoo.data.augmentation import IndexedSeed, changed
 
 Size = tuple[int, int]
 Layers = list[keras.Layer]
@@ -70,13 +70,7 @@ class NamedAugmentation:
         """
         if not self._layers:
             return image
-        self._seeds.start(seed)
-        x = tf.cast(image, "float32")
-        for layer in self._layers:
-            change = layer.get_random_transformation(
-                x, training=True, seed=self._seeds
-            )
-            x = layer.transform_single_image(x, change, training=True)
+        x = changed(image, self._layers, self._seeds, seed)
         return tf.clip_by_value(tf.ensure_shape(x, (*self.size, 3)), 0, 255)
 
 

@@ -16,21 +16,18 @@ The options worth changing: `--model` (a larger network), `--epochs`,
 `--augmentation`.
 """
 
-import contextlib
 import dataclasses
-import shlex
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from dropzoo.recipes.interruption import interruptible
+from dropzoo.recipes.open_run import open_run
 from dropzoo.recipes.options import command, parse
 from dropzoo.recipes.pretrained import network_name, starting_point
-from dropzoo.recipes.quiet_start import quiet_start
+from dropzoo.recipes.quiet_start import announced_start
 from dropzoo.recipes.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -142,28 +139,15 @@ def run(config: Config) -> Result:
         ValueError: An option breaks its rule, or the data are not usable.
         OSError: Something cannot be read or written.
     """
-    with _open_run(config) as (folder, options):
+    with _open(config) as (folder, options):
         return _run(options, folder)
 
 
-@contextlib.contextmanager
-def _open_run(config: Config) -> Iterator[tuple[RunFolder, Config]]:
-    """Opens a run's folder, and says how to go on with what was stopped."""
-    from dropzoo.data.decoding import ImageError
-
-    folder, options = _open_folder(config)
-    path = shlex.quote(str(folder.path))
-    how = f"`dropzoo finetune --resume {path}` goes on."
-    try:
-        yield folder, options
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"stopped; {how}") from None
-    except ImageError as error:
-        raise ImageError(f"{error}; put it back as it was, and {how}") from None
-    except Exception:
-        if config.resume is None:
-            folder.discard_if_bare()  # so that a mended command may use it
-        raise
+def _open(config: Config):
+    """Opens the run's folder, named by photos and network."""
+    source = Path(config.data.split(":")[-1]).name
+    network = network_name(config.model, config.weights)
+    return open_run("finetune", config, f"{source}-{network}")
 
 
 @interruptible()
@@ -301,47 +285,6 @@ def default_freeze(network: "keras.Model", weights: str) -> str:
     return "stride_4"
 
 
-def read_config(folder: RunFolder) -> Config:
-    """The options of an earlier run.
-
-    Args:
-        folder: The run.
-
-    Raises: ValueError when `config.json` is damaged or has other fields.
-    """
-    fields = {field.name for field in dataclasses.fields(Config)}
-    values = folder.read_json("config.json")
-    if not isinstance(values, dict) or set(values) != fields:
-        raise ValueError(
-            f"{folder.path / 'config.json'} does not hold the options of "
-            "`dropzoo finetune` of this version; start a new run."
-        )
-    return Config(**values)
-
-
-def _open_folder(config: Config) -> tuple[RunFolder, Config]:
-    """Makes the folder of a new run, or finds that of a stopped one."""
-    if config.resume is None:
-        source = Path(config.data.split(":")[-1]).name
-        name = f"{source}-{network_name(config.model, config.weights)}"
-        folder = RunFolder.create(config.out, name)
-        folder.write_json("config.json", dataclasses.asdict(config))
-        return folder, config
-    if config != Config(resume=config.resume):
-        raise ValueError(
-            "finetune: `resume` goes on with the options that the run was "
-            "started with, so no other option may be given beside it."
-        )
-    folder = RunFolder.open(config.resume)
-    if folder.finished:
-        raise ValueError(
-            f"finetune: `resume` must be a run that was stopped. Received: "
-            f"{folder.path}, which is complete; `dropzoo evaluate "
-            f"{folder.path}` measures it again."
-        )
-    return folder, read_config(folder)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the recipe from the command line.
 
@@ -357,14 +300,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="dropzoo finetune",
         description="Fine-tune a pretrained network on a folder of photos.",
     )
-    with _open_run(config) as (folder, options):  # a mistake is told at once
-        start = time.perf_counter()
-        devices = quiet_start()
-        print(
-            f"TensorFlow started in {time.perf_counter() - start:.1f} s "
-            f"on {', '.join(devices)}.",
-            file=sys.stderr,
-        )
+    with _open(config) as (folder, options):  # a mistake is told at once
+        announced_start()
         result = _run(options, folder)
     print(result.folder)
     return 0

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 
@@ -27,6 +28,17 @@ def quiet_start() -> list[str]:
     # TensorFlow warns of functions that are traced again for another network.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return devices
+
+
+def announced_start() -> None:
+    """Starts as `quiet_start` does, and says how long it took and on what."""
+    start = time.perf_counter()
+    devices = quiet_start()
+    print(
+        f"Keras started in {time.perf_counter() - start:.1f} s "
+        f"on {', '.join(devices)}.",
+        file=sys.stderr,
+    )
 
 
 def _start() -> list[str]:

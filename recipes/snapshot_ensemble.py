@@ -20,8 +20,6 @@ The options worth changing: `--epochs`, `--cycles`, `--rate`.
 """
 
 import dataclasses
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,9 +31,9 @@ from dropzoo.recipes.option_groups import flatten
 from dropzoo.recipes.options import command, parse
 from dropzoo.recipes.paper import Paper, named
 from dropzoo.recipes.papers import NO_PAPER, SNAPSHOT
-from dropzoo.recipes.quiet_start import quiet_start
+from dropzoo.recipes.quiet_start import announced_start
 from dropzoo.recipes.run_folder import RunFolder
-from dropzoo.recipes.train import describe
+from dropzoo.recipes.scratch_start import start_from_scratch
 from dropzoo.recipes.train_options import (
     Machine,
     Photos,
@@ -168,65 +166,28 @@ def _open(config: Config):
 @interruptible()
 def _run(config: Config, folder: RunFolder) -> Result:
     # Imported here: `dropzoo snapshot --help` needs no TensorFlow.
-    import keras
-
     from dropzoo.callbacks import SnapshotEnsemble
     from dropzoo.recipes.keep_ensemble import Outcome, keep_ensemble
-    from dropzoo.recipes.photo_loading import load_photos
-    from dropzoo.recipes.preview import draw_preview
     from dropzoo.recipes.snapshot_answers import Answers, Choice
     from dropzoo.recipes.snapshot_members import Members
-    from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.training import ScratchTraining
-    from dropzoo.recipes.training_plan import plan_training
 
-    steps = Steps()
-    steps.say(f"Run folder: {folder.path}")
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.machine.precision)
-
-    data = load_photos(
-        config.photos.data or config.paper.data,
-        steps,
-        seed=config.seed,
-        limit=config.photos.limit,
-        data_dir=config.photos.data_dir,
-    )
-
-    with steps.step("Plan"):
-        plan = plan_training(
-            config.paper,
-            config.photos,
-            config.training,
-            config.machine,
-            budget=config.budget,
-            num_photos=len(data.train),
-            num_classes=data.num_classes,
-            flips_are_safe=data.flips_are_safe,
-        )
-        snapshots = SnapshotEnsemble(
-            folder.state / "snapshots", keep=config.keep
-        )
-        training = ScratchTraining(
+    snapshots = SnapshotEnsemble(folder.state / "snapshots", keep=config.keep)
+    steps, data, plan, training, steps_per_epoch = start_from_scratch(
+        config,
+        config.paper,
+        folder,
+        lambda plan, data: ScratchTraining(
             plan,
             data,
             config.seed,
             folder.state / "cycles",
             callbacks=lambda: [snapshots],
-        )
-        network = training.build()
-        batches = training.batches(network.input_shape[1:3])
-        for line in (*plan.notes, describe(plan, network)):
-            steps.say(line)
-        if config.photos.preview is not None:
-            draw_preview(config.photos.preview, batches, data.class_names)
-
-    with steps.step("Sanity"):
-        training.check(network, steps)
+        ),
+    )
 
     # The restarts are large enough to leave a minimum, and the cycles long
     # enough to reach another: networks that differ, for one training's cost.
-    folder.hold_to(data.digest())
     with steps.step("Train"):
         trained = training.run(steps)
     single = None
@@ -239,7 +200,7 @@ def _run(config: Config, folder: RunFolder) -> Result:
                 folder.state / "single",
             ).run(steps)
 
-    members = Members.of(trained.network, snapshots, batches.steps_per_epoch)
+    members = Members.of(trained.network, snapshots, steps_per_epoch)
     other = single and single.network
     with steps.step("Choose"):
         validation = Answers.collect(members, other, data.validation, steps)
@@ -282,13 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Train once in cycles; let their ends vote.",
     )
     with _open(config) as (folder, options):  # a mistake is told at once
-        start = time.perf_counter()
-        devices = quiet_start()
-        print(
-            f"TensorFlow started in {time.perf_counter() - start:.1f} s "
-            f"on {', '.join(devices)}.",
-            file=sys.stderr,
-        )
+        announced_start()
         result = _run(options, folder)
     print(result.folder)
     return 0

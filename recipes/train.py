@@ -20,8 +20,6 @@ The options worth changing: `--paper`, `--budget`, `--augmentation`.
 """
 
 import dataclasses
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,8 +30,9 @@ from dropzoo.recipes.open_run import open_run
 from dropzoo.recipes.option_groups import flatten
 from dropzoo.recipes.options import command, parse
 from dropzoo.recipes.papers import NO_PAPER, PAPERS, PaperName
-from dropzoo.recipes.quiet_start import quiet_start
+from dropzoo.recipes.quiet_start import announced_start
 from dropzoo.recipes.run_folder import RunFolder
+from dropzoo.recipes.scratch_start import start_from_scratch
 from dropzoo.recipes.train_options import (
     Machine,
     Photos,
@@ -127,56 +126,19 @@ def _open(config: Config):
 @interruptible()
 def _run(config: Config, folder: RunFolder) -> Result:
     # Imported here: `dropzoo train --help` needs no TensorFlow.
-    import keras
-
-    from dropzoo.recipes.devices import check_devices
     from dropzoo.recipes.keep_training import measure_and_keep
-    from dropzoo.recipes.photo_loading import load_photos
-    from dropzoo.recipes.preview import draw_preview
-    from dropzoo.recipes.steps import Steps
     from dropzoo.recipes.training import ScratchTraining
-    from dropzoo.recipes.training_plan import plan_training
 
-    steps = Steps()
-    steps.say(f"Run folder: {folder.path}")
-    keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.machine.precision)
-
-    data = load_photos(
-        config.photos.data or NO_PAPER.data,
-        steps,
-        seed=config.seed,
-        limit=config.photos.limit,
-        data_dir=config.photos.data_dir,
+    paper = PAPERS[config.paper] if config.paper else NO_PAPER
+    steps, data, plan, training, _ = start_from_scratch(
+        config,
+        paper,
+        folder,
+        lambda plan, data: ScratchTraining(
+            plan, data, config.seed, folder.state
+        ),
     )
 
-    # Paper, budget and options become figures, and whatever is not as
-    # published is said before it costs time.
-    with steps.step("Plan"):
-        plan = plan_training(
-            PAPERS[config.paper] if config.paper else NO_PAPER,
-            config.photos,
-            config.training,
-            config.machine,
-            budget=config.budget,
-            num_photos=len(data.train),
-            num_classes=data.num_classes,
-            flips_are_safe=data.flips_are_safe,
-        )
-        check_devices(plan.devices, plan.accumulate)
-        training = ScratchTraining(plan, data, config.seed, folder.state)
-        network = training.build()
-        batches = training.batches(network.input_shape[1:3])
-        for line in (*plan.notes, describe(plan, network)):
-            steps.say(line)
-        if config.photos.preview is not None:
-            draw_preview(config.photos.preview, batches, data.class_names)
-            steps.say(f"Preview: {config.photos.preview}")
-
-    with steps.step("Sanity"):
-        training.check(network, steps)
-
-    folder.hold_to(data.digest())
     with steps.step("Train"):
         trained = training.run(steps)
     steps.say(trained.sentence())
@@ -199,21 +161,6 @@ def _run(config: Config, folder: RunFolder) -> Result:
     )
 
 
-def describe(plan, network) -> str:
-    """The network and its training in a sentence.
-
-    Args:
-        plan: The figures.
-        network: The network.
-    """
-    changes = ", ".join(plan.augmentation) or "no augmentation"
-    return (
-        f"{plan.model}, {network.count_params():,} parameters, "
-        f"{network.input_shape[1]} px: {plan.epochs} epochs of "
-        f"{plan.num_photos:,} photos; {changes}."
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the recipe from the command line.
 
@@ -230,13 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Train a network from scratch, by a paper's recipe.",
     )
     with _open(config) as (folder, options):  # a mistake is told at once
-        start = time.perf_counter()
-        devices = quiet_start()
-        print(
-            f"Keras started in {time.perf_counter() - start:.1f} s "
-            f"on {', '.join(devices)}.",
-            file=sys.stderr,
-        )
+        announced_start()
         result = _run(options, folder)
     print(result.folder)
     return 0

@@ -46,7 +46,8 @@ def test_the_page_shows_what_held_out_trainings_give(benchmark):
     assert benchmark.table("held_out") in page.read_text(encoding="utf-8")
 
 
-def test_few_healthy_held_out_trainings_raise_an_alarm(benchmark):
+@pytest.mark.xfail(strict=True, reason="two raise one, as the page tells")
+def test_healthy_held_out_trainings_raise_no_alarm(benchmark):
     curves = benchmark.read("held_out")
     alarms = [
         diagnose(curve).fault != "healthy"
@@ -54,7 +55,7 @@ def test_few_healthy_held_out_trainings_raise_an_alarm(benchmark):
         if truth == "healthy"
     ]
     assert (len(curves), len(alarms)) == (80, 20)
-    assert np.mean(alarms) <= 0.1  # 0.05 was aimed at, see the page
+    assert np.mean(alarms) <= 0.05
 
 
 def test_numbers_are_chosen_that_make_fewer_mistakes(benchmark):

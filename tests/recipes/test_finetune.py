@@ -22,6 +22,7 @@ from dropzoo.callbacks import ProgressBar
 from dropzoo.evaluation.folds import NUM_FOLDS
 from dropzoo.models import create_model, starting_point
 from dropzoo.recipes import finetune
+from dropzoo.recipes.open_run import read_options
 from dropzoo.recipes.options import command
 from dropzoo.recipes.run_folder import RunFolder
 
@@ -153,7 +154,9 @@ def test_the_saved_model_holds_no_optimizer(tuned_run):
 
 
 def test_the_options_come_back_from_config_json(tuned_run, tuned_options):
-    read = finetune.read_config(RunFolder.open(tuned_run.folder))
+    read = read_options(
+        "finetune", finetune.Config, RunFolder.open(tuned_run.folder)
+    )
     assert read == finetune.Config(**tuned_options, out=str(tuned_run.folder))
 
 
@@ -470,7 +473,7 @@ def test_a_mistake_is_told_before_tensorflow_starts(
     words, sentence, tuned_run, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(
-        finetune, "quiet_start", lambda: pytest.fail("TensorFlow started")
+        finetune, "announced_start", lambda: pytest.fail("TensorFlow started")
     )
     places = {"run": tuned_run.folder, "tmp": tmp_path}
     assert sentence in refusal(capsys, *(w.format(**places) for w in words))
@@ -604,8 +607,8 @@ def test_a_run_is_named_after_its_data_and_its_network(
     places = {"run": tuned_run.folder, "stopped": stopped}
     given = {key: value.format(**places) for key, value in options.items()}
     for number in ("", "-2"):
-        folder, _ = finetune._open_folder(finetune.Config(**given))
-        assert folder.path == Path("runs") / f"{name}{number}"
+        with finetune._open(finetune.Config(**given)) as (folder, _):
+            assert folder.path == Path("runs") / f"{name}{number}"
 
 
 @pytest.mark.parametrize(
