@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from dropzoo.layers import DropBlock2D, MaxDrop
+from dropzoo.layers import DropBlock2D, MaxDrop, Maxout
 from dropzoo.models.edits import Edits
 from dropzoo.models.functional_graph import Graph
 from dropzoo.models.graft_request import Request, grafted_name
@@ -22,6 +22,7 @@ ACTIVATIONS = (
     keras.layers.LeakyReLU,
     keras.layers.PReLU,
     keras.layers.ReLU,
+    Maxout,
 )
 LEVELS = 2  # the coarsest ones, as the authors of DropBlock chose
 

@@ -17,6 +17,7 @@ from dropzoo.layers import (
     FractionalAveragePooling2D,
     FractionalMaxPooling2D,
     MaxDrop,
+    Maxout,
     StochasticDepth,
     StochasticPooling2D,
     StochasticResidual,
@@ -497,6 +498,14 @@ def test_without_additions_drops_come_behind_coarse_activations(
     assert kinds(grafted, kind) == [
         f"{name}_grafted_{technique}" for name in ("relu_c", "conv_end")
     ]
+
+
+def test_drops_of_maps_come_behind_the_learned_activations_of_maxout():
+    x = inputs = keras.Input((8, 8, 3))
+    x = Maxout(2, name="maxout")(layers.Conv2D(4, 3)(x))
+    model = keras.Model(inputs, layers.GlobalMaxPooling2D()(x))
+    grafted = graft(model, drop_block=0.1)
+    assert kinds(grafted, DropBlock2D) == ["maxout_grafted_drop_block"]
 
 
 def test_drops_of_maps_come_behind_what_is_chosen(model):
