@@ -26,7 +26,7 @@ def copy_operation(operation: Any) -> Any:
     except Exception as error:  # A user's class may raise anything.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
-            f"graft: layer {operation.name!r} cannot be copied, because "
+            f"Layer {operation.name!r} cannot be copied, because "
             f"{type(operation).__name__} does not come back from its config "
             f"({reason}); give it a `get_config` with all of its arguments and "
             "register what they name."

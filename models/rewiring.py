@@ -277,7 +277,7 @@ def _copy_weights(old, new, values=None) -> None:
         tuple(x.shape) for x in new.weights
     ]:
         raise ValueError(
-            f"graft: layer {old.name!r} cannot be copied, because a "
+            f"Layer {old.name!r} cannot be copied, because a "
             f"{type(old).__name__} that is made from its config has other "
             "weights; give it a `get_config` with all of its arguments."
         )

@@ -45,8 +45,8 @@ class Config:
     """Options of a fine-tuning run."""
 
     data: str = "groceries"
-    """Photos: groceries, digits, folder:PATH, npz:FILE, csv:FILE, tfds:NAME,
-    or just the path of a folder."""
+    """Photos: groceries, digits, cifar10, fashion_mnist, folder:PATH, npz:FILE,
+    csv:FILE, idx:FOLDER, tfds:NAME, or just the path of a folder."""
     data_dir: str | None = None
     """Where TensorFlow Datasets keeps its data sets."""
     model: str = "efficientnet_lite0"
