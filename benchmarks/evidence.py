@@ -64,7 +64,7 @@ class Setting:
     network: str
     epochs: int
     rate: float = 0.1
-    images: int = 5_000
+    images: int = 1_000
     size: int = 16
     batch_size: int = 64
     weight_decay: float = 5e-4
@@ -257,6 +257,7 @@ def fractional(
     )
 
 
+PLAIN = "single run, constant depth"  # Rows of one setting share it.
 DROPS = {"stochastic_depth": 0.5, "skip": True}
 
 
@@ -269,20 +270,20 @@ class Row(NamedTuple):
 
 ROWS = {
     "snapshot": Row(
-        Setting("resnet20_cifar", 40),
-        {"single run": plain, "snapshot ensemble": snapshots},
+        Setting("resnet20_cifar", 100),
+        {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
     "depth": Row(
         Setting("resnet20_cifar", 40, images=2_500, size=32),
         {
-            "constant depth": plain,
+            PLAIN: plain,
             "stochastic depth": functools.partial(plain, **DROPS),
             "stochastic depth, equal time": functools.partial(as_long, **DROPS),
         },
     ),
     "pooling": Row(
         Setting(
-            "stochastic_pooling_cnn", 20, rate=0.01, options=(("filters", 32),)
+            "stochastic_pooling_cnn", 100, rate=0.01, options=(("filters", 32),)
         ),
         {
             "max pooling": functools.partial(plain, pooling="max"),
@@ -313,7 +314,6 @@ class Config:
 class Line(NamedTuple):
     """A line of the file of results, all of it text."""
 
-    row: str
     setting: str
     judge: str
     job: str
@@ -369,9 +369,9 @@ def append(config: Config, lines: list[Line]) -> None:
 def measure(config: Config, name: str) -> None:
     """Trains what is missing of a row, seed by seed."""
     row = ROWS[name]
-    done = {line[:5] for line in read(config)}
+    done = {line[:4] for line in read(config)}
     jobs = [
-        (name, str(row.setting), config.judge, job, str(seed))
+        (str(row.setting), config.judge, job, str(seed))
         for seed in range(config.seeds)
         for job in row.variants
     ]
@@ -381,7 +381,7 @@ def measure(config: Config, name: str) -> None:
     images = load(config, row.setting)
     version, backend = dropzoo.__version__, keras.backend.backend()
     for job in track(missing, description=name):
-        variant, seed = job[3], int(job[4])
+        variant, seed = job[2], int(job[3])
         found = row.variants[variant](variant, row.setting, images, seed)
         append(config, [_line(job, each, version, backend) for each in found])
         keras.backend.clear_session()
@@ -405,9 +405,13 @@ def _line(
 
 def print_table(config: Config, name: str) -> None:
     """Prints errors and paired differences of a row, in points of a hundred."""
-    key = (name, str(ROWS[name].setting), config.judge)
+    setting, variants = ROWS[name]
     errors: dict[str, dict[str, float]] = {}
-    lines = [line for line in read(config) if line[:3] == key]
+    lines = [
+        line
+        for line in read(config)
+        if line[:2] == (str(setting), config.judge) and line.job in variants
+    ]
     for line in lines:
         by_seed = errors.setdefault(line.variant, {})
         by_seed[line.seed] = 100 * float(line.error)
@@ -440,7 +444,7 @@ def print_table(config: Config, name: str) -> None:
         )
     for cells in rows:
         print(f"| {' | '.join(cells)} |")
-    print(f"\n{key[1]}\n")
+    print(f"\n{setting}\n")
 
 
 def _difference(by_seed: dict[str, float], plain: dict[str, float]) -> str:
