@@ -274,7 +274,7 @@ ROWS = {
         {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
     "depth": Row(
-        Setting("resnet20_cifar", 40, images=2_500, size=32),
+        Setting("resnet32_cifar", 60),
         {
             PLAIN: plain,
             "stochastic depth": functools.partial(plain, **DROPS),
