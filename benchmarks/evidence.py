@@ -309,6 +309,8 @@ class Config:
     """Images that errors are measured on."""
     out: Path = Path(__file__).with_name("evidence.csv")
     """File that results are appended to."""
+    picture: Path | None = None
+    """Where to draw all differences, a .png file."""
 
 
 class Line(NamedTuple):
@@ -403,20 +405,62 @@ def _line(
     )
 
 
+class Comparison(NamedTuple):
+    """A variant beside the first one of its row, in points of a hundred.
+
+    Args:
+        variant: Its name.
+        errors: Of each seed, in percent.
+        differences: From the first variant, of each seed that both have; none
+            for the first variant itself.
+        epochs: How many epochs networks were trained for.
+        epoch_time: Of an epoch, as a share of the first variant's.
+    """
+
+    variant: str
+    errors: dict[str, float]
+    differences: list[float]
+    epochs: list[int]
+    epoch_time: float | None
+
+    @property
+    def half_width(self) -> float:
+        """Of the 95 % interval of the mean difference (Student's t)."""
+        quantile = stats.t.ppf(0.975, len(self.differences) - 1)
+        return float(quantile * stats.sem(self.differences))
+
+
+def compare(config: Config, name: str) -> list[Comparison]:
+    """Reads what has been measured of a row."""
+    setting, variants = ROWS[name]
+    found: dict[str, list[Line]] = {}
+    for line in read(config):
+        asked = line[:2] == (str(setting), config.judge)
+        if asked and line.job in variants:
+            found.setdefault(line.variant, []).append(line)
+    comparisons: list[Comparison] = []
+    for variant, lines in found.items():
+        errors = {line.seed: 100 * float(line.error) for line in lines}
+        plain = comparisons[0].errors if comparisons else {}
+        times = [float(line.epoch_time) for line in lines if line.epoch_time]
+        comparisons.append(
+            Comparison(
+                variant,
+                errors,
+                [
+                    errors[seed] - plain[seed]
+                    for seed in errors
+                    if seed in plain
+                ],
+                sorted({int(line.epochs) for line in lines}),
+                float(np.mean(times)) if times else None,
+            )
+        )
+    return comparisons
+
+
 def print_table(config: Config, name: str) -> None:
     """Prints errors and paired differences of a row, in points of a hundred."""
-    setting, variants = ROWS[name]
-    errors: dict[str, dict[str, float]] = {}
-    lines = [
-        line
-        for line in read(config)
-        if line[:2] == (str(setting), config.judge) and line.job in variants
-    ]
-    for line in lines:
-        by_seed = errors.setdefault(line.variant, {})
-        by_seed[line.seed] = 100 * float(line.error)
-    if not errors:
-        return
     rows = [
         [
             name,
@@ -428,32 +472,49 @@ def print_table(config: Config, name: str) -> None:
         ]
     ]
     rows.append(["---"] * len(rows[0]))
-    plain_errors = next(iter(errors.values()))
-    for variant, by_seed in errors.items():
-        of_variant = [line for line in lines if line.variant == variant]
-        times = [float(x.epoch_time) for x in of_variant if x.epoch_time]
+    for each in compare(config, name):
+        time = each.epoch_time
         rows.append(
             [
-                variant,
-                str(len(by_seed)),
-                f"{np.mean(list(by_seed.values())):.2f}",
-                _difference(by_seed, plain_errors),
-                " ".join(sorted({x.epochs for x in of_variant}, key=int)),
-                f"{np.mean(times):.3f}" if times else "",
+                each.variant,
+                str(len(each.errors)),
+                f"{np.mean(list(each.errors.values())):.2f}",
+                f"{np.mean(each.differences):+.2f} ± {each.half_width:.2f}"
+                if len(each.differences) > 1
+                else "",
+                " ".join(map(str, each.epochs)),
+                "" if time is None else f"{time:.3f}",
             ]
         )
     for cells in rows:
         print(f"| {' | '.join(cells)} |")
-    print(f"\n{setting}\n")
+    print(f"\n{ROWS[name].setting}\n")
 
 
-def _difference(by_seed: dict[str, float], plain: dict[str, float]) -> str:
-    """The mean paired difference with its 95 % interval."""
-    pairs = [by_seed[seed] - plain[seed] for seed in by_seed if seed in plain]
-    if by_seed is plain or len(pairs) < 2:
-        return ""
-    half = stats.t.ppf(0.975, len(pairs) - 1) * stats.sem(pairs)
-    return f"{np.mean(pairs):+.2f} ± {half:.2f}"
+def draw(config: Config, names: list[str], path: Path) -> None:
+    """Draws the differences of all rows with their intervals."""
+    import matplotlib.pyplot as plt
+
+    rows = [x for name in names for x in compare(config, name)]
+    rows = [x for x in rows if len(x.differences) > 1]
+    figure, axes = plt.subplots(
+        figsize=(6.4, 0.9 + 0.4 * len(rows)), layout="constrained"
+    )
+    for place, each in enumerate(rows):
+        centre = float(np.mean(each.differences))
+        axes.errorbar(
+            centre, place, xerr=each.half_width, fmt="ko", capsize=4, zorder=2
+        )
+        axes.plot(
+            each.differences, [place] * len(each.differences), "o", alpha=0.4
+        )
+    axes.axvline(0, color="0.6", linewidth=1, zorder=0)
+    axes.set_yticks(range(len(rows)), [each.variant for each in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel(
+        "change of the error, points: each seed, mean with 95 % interval"
+    )
+    figure.savefig(path, dpi=130)
 
 
 def main(config: Config) -> None:
@@ -463,6 +524,8 @@ def main(config: Config) -> None:
         measure(config, name)
     for name in names:
         print_table(config, name)
+    if config.picture:
+        draw(config, names, config.picture)
 
 
 if __name__ == "__main__":
