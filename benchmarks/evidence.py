@@ -511,8 +511,8 @@ def draw(config: Config, names: list[str], path: Path) -> None:
     axes.axvline(0, color="0.6", linewidth=1, zorder=0)
     axes.set_yticks(range(len(rows)), [each.variant for each in rows])
     axes.invert_yaxis()
-    axes.set_xlabel(
-        "change of the error, points: each seed, mean with 95 % interval"
+    figure.supxlabel(
+        "change of the error in points: seeds, mean, 95 % interval", size=10
     )
     figure.savefig(path, dpi=130)
 
