@@ -19,6 +19,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_sample_images
 
@@ -29,7 +30,7 @@ from dropzoo.callbacks import (
     SnapshotEnsemble,
     checkpoint_files,
 )
-from dropzoo.data import Augmentation, Examples, training_batches
+from dropzoo.data import Examples, training_batches
 from dropzoo.layers import StochasticDepth
 from dropzoo.models import LayerwiseAdamW, depth_factors, freeze
 from dropzoo.models.recompiling import carry_over
@@ -171,7 +172,7 @@ def train(folder, moment):
                 examples,
                 (SIDE, SIDE),
                 batch_size=BATCH,
-                augmentation=Augmentation("light", flips=True),
+                augmentation=tf.image.stateless_random_flip_left_right,
                 seed=5,
                 steps=range(step, EPOCHS * STEPS),
             ),
