@@ -99,6 +99,8 @@ def fit_in_minibatches(
             keras.optimizers.Adam(rate),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
+        # Else made in the first step, which would be traced twice for that.
+        model.optimizer.build(model.trainable_variables)
         model.fit(batches, epochs=epochs, shuffle=False, verbose=0)
         weights = model.get_weights()
         yield scaling.undo(*weights)

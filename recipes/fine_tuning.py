@@ -89,7 +89,9 @@ def compile_network(
             depth_factors(network, rate_decay), rate, weight_decay=weight_decay
         ),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        # "accuracy" would make its variables in the first step, which would
+        # be traced twice for that.
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
     )
 
 

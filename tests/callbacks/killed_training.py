@@ -9,6 +9,7 @@ ended. The folder's `trace` tells what was under way.
 """
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_sample_images
 
@@ -29,7 +31,7 @@ from dropzoo.callbacks import (
     SnapshotEnsemble,
     checkpoint_files,
 )
-from dropzoo.data import Augmentation, Examples, training_batches
+from dropzoo.data import Examples, training_batches
 from dropzoo.layers import StochasticDepth
 from dropzoo.models import LayerwiseAdamW, depth_factors, freeze
 from dropzoo.models.recompiling import carry_over
@@ -39,15 +41,15 @@ from dropzoo.schedules import SnapshotCosine
 COUNT, BATCH, EPOCHS = 40, 8, 6
 STEPS = COUNT // BATCH
 SIDE = 16
+PHOTOS = load_sample_images().images  # read once for all lives
 
 
 def crops_of_two_photos():
     """Patches of a temple and of a flower, labelled so."""
     rng = np.random.default_rng(0)
-    photos = load_sample_images().images
     images = []
     for number in range(COUNT):
-        photo = photos[number % 2]
+        photo = PHOTOS[number % 2]
         top, left = rng.integers(0, np.array(photo.shape[:2]) - 64)
         images.append(photo[top : top + 64 : 3, left : left + 64 : 3])
     return Examples(
@@ -149,6 +151,18 @@ def train(folder, moment):
     snapshots = SnapshotEnsemble(folder / "snapshots", keep=2)
     average = ExponentialMovingAverage(0.9, apply="never")
     optimizer, history = None, []
+
+    @functools.cache  # in the middle of an epoch it is asked for twice
+    def batches(step):
+        return training_batches(
+            examples,
+            (SIDE, SIDE),
+            batch_size=BATCH,
+            augmentation=tf.image.stateless_random_flip_left_right,
+            seed=5,
+            steps=range(step, EPOCHS * STEPS),
+        )
+
     for stage in thawing_stages(network, "none", EPOCHS, share=0.4):
         network.compiled = False
         freeze(network, stage.freeze)
@@ -167,14 +181,7 @@ def train(folder, moment):
         optimizer = network.optimizer
         history += ExactResume(folder / stage.freeze, save_freq=2).fit(
             network,
-            lambda step: training_batches(
-                examples,
-                (SIDE, SIDE),
-                batch_size=BATCH,
-                augmentation=Augmentation("light", flips=True),
-                seed=5,
-                steps=range(step, EPOCHS * STEPS),
-            ),
+            batches,
             initial_epoch=stage.first_epoch,
             epochs=stage.end_epoch,
             steps_per_epoch=STEPS,

@@ -216,16 +216,24 @@ def with_warnings(function, *arguments):
     return result, " ".join(told)
 
 
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """The folder of a training that was killed behind its second epoch."""
+    folder = tmp_path_factory.mktemp("two-epochs")
+    train(folder, epochs=2)
+    (folder / "end.safetensors").unlink()
+    return folder
+
+
 @pytest.mark.parametrize("share", [0.0, 0.9])
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
-    tmp_path, whole, share
+    tmp_path, two_epochs, whole, share
 ):
-    train(tmp_path, epochs=2)
-    (tmp_path / "end.safetensors").unlink()
-    damaged = newest(tmp_path)
+    folder = shutil.copytree(two_epochs, tmp_path / "copy")
+    damaged = newest(folder)
     content = damaged.read_bytes()
     damaged.write_bytes(content[: int(share * len(content))])
-    (model, resume), told = with_warnings(train, tmp_path)
+    (model, resume), told = with_warnings(train, folder)
     assert re.search("000008.safetensors is damaged.*000004.*is used", told)
     assert resume.history == whole[1].history
     assert bits(model) == bits(whole[0])
@@ -260,9 +268,9 @@ def checkpoint(one_epoch, tmp_path):
 
 
 def test_a_damaged_end_is_told_and_the_last_step_is_used(tmp_path, whole):
-    train(tmp_path)
-    (tmp_path / "end.safetensors").write_bytes(b"")
-    (model, _), told = with_warnings(train, tmp_path)
+    folder = shutil.copytree(whole[1].directory, tmp_path / "copy")
+    (folder / "end.safetensors").write_bytes(b"")
+    (model, _), told = with_warnings(train, folder)
     assert re.search("end.safetensors is damaged.*0012.*is used", told)
     assert bits(model) == bits(whole[0])
 

@@ -26,7 +26,11 @@ def build(optimizer=None, **options):
         ]
     )
     optimizer = optimizer or keras.optimizers.SGD(0.1, momentum=0.9)
-    model.compile(optimizer, LOSS, metrics=["accuracy"], **options)
+    # "accuracy" would make its variables in the first step, as the optimizer
+    # its slots, and TensorFlow would trace it twice for that.
+    metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    model.compile(optimizer, LOSS, metrics=metrics, **options)
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

@@ -57,7 +57,9 @@ def build(rate, *, logits=True, seed=0, **options):
     optimizer = rate
     if not isinstance(rate, keras.optimizers.Optimizer):
         optimizer = keras.optimizers.SGD(rate, momentum=0.9)
-    model.compile(optimizer, loss, metrics=["accuracy"], **options)
+    # "accuracy" would make its variables in the first step, see `fit` below.
+    metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    model.compile(optimizer, loss, metrics=metrics, **options)
     return model
 
 
@@ -126,32 +128,35 @@ def test_a_triangle_rests_where_the_next_step_has_the_least_rate():
     assert not RateCycles(schedule, 2).at_rest()
 
 
-def test_snapshots_hold_the_weights_before_each_restart(tmp_path):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A training of three cycles: model, snapshots, notes and history."""
     model, noted = build(three_cycles()), Noted()
-    snapshots = SnapshotEnsemble(tmp_path)
-    fit(model, noted, snapshots, validation_data=(X, Y))
+    snapshots = SnapshotEnsemble(tmp_path_factory.mktemp("cycles"))
+    history = fit(model, noted, snapshots, validation_data=(X, Y))
+    return model, snapshots, noted, history.history
+
+
+def test_snapshots_hold_the_weights_before_each_restart(trained):
+    model, snapshots, noted, _ = trained
     assert [entry["step"] for entry in snapshots.snapshots] == [8, 16, 24]
     twin = keras.models.clone_model(model)
     for entry in snapshots.snapshots:
-        twin.load_weights(tmp_path / entry["file"])
+        twin.load_weights(snapshots.directory / entry["file"])
         for found, expected in zip(
             twin.get_weights(), noted.weights[entry["step"]], strict=True
         ):
             np.testing.assert_array_equal(found, expected)
 
 
-def test_scores_are_those_of_the_epoch_that_ends_the_cycle(tmp_path):
-    snapshots = SnapshotEnsemble(tmp_path)
-    history = fit(build(three_cycles()), snapshots, validation_data=(X, Y))
+def test_scores_are_those_of_the_epoch_that_ends_the_cycle(trained):
+    _, snapshots, _, history = trained
     expected = [
-        {
-            name: history.history[name][epoch]
-            for name in ("val_accuracy", "val_loss")
-        }
+        {name: history[name][epoch] for name in ("val_accuracy", "val_loss")}
         for epoch in (1, 3, 5)
     ]
     assert [entry["scores"] for entry in snapshots.snapshots] == expected
-    written = json.loads((tmp_path / "snapshots.json").read_text())
+    written = json.loads((snapshots.directory / "snapshots.json").read_text())
     assert written == snapshots.snapshots
 
 
@@ -174,29 +179,33 @@ def test_no_more_files_are_kept_than_asked_for(tmp_path, keep):
     assert files(tmp_path) == [f"snapshot-{n}.weights.h5" for n in last]
 
 
-@pytest.mark.parametrize("logits", [True, False])
-def test_the_ensemble_averages_probabilities(tmp_path, logits):
-    snapshots, noted = SnapshotEnsemble(tmp_path), Noted()
-    model = build(three_cycles(), logits=logits)
-    fit(model, snapshots, noted)
-    members = []
+def outputs_of_members(model, noted):
+    twin, outputs = keras.models.clone_model(model), []
     for step in (8, 16, 24):
-        model.set_weights(noted.weights[step])
-        outputs = model.predict(X, verbose=0)
-        members.append(softmax(outputs) if logits else outputs)
+        twin.set_weights(noted.weights[step])
+        outputs.append(keras.ops.convert_to_numpy(twin(X)))
+    return outputs
+
+
+def test_the_ensemble_averages_probabilities_of_logits(trained):
+    model, snapshots, noted, _ = trained
+    members = [softmax(x) for x in outputs_of_members(model, noted)]
     found = snapshots.ensemble().predict(X, verbose=0)
     np.testing.assert_allclose(found, np.mean(members, axis=0), atol=1e-6)
 
 
-def test_it_may_average_logits(tmp_path):
+def test_the_ensemble_averages_probabilities(tmp_path):
     snapshots, noted = SnapshotEnsemble(tmp_path), Noted()
-    model = build(three_cycles())
+    model = build(three_cycles(), logits=False)
     fit(model, snapshots, noted)
-    members = []
-    for step in (8, 16, 24):
-        model.set_weights(noted.weights[step])
-        members.append(model.predict(X, verbose=0))
-    expected = softmax(np.mean(members, axis=0))
+    members = outputs_of_members(model, noted)
+    found = snapshots.ensemble()(X)
+    np.testing.assert_allclose(found, np.mean(members, axis=0), atol=1e-6)
+
+
+def test_it_may_average_logits(trained):
+    model, snapshots, noted, _ = trained
+    expected = softmax(np.mean(outputs_of_members(model, noted), axis=0))
     together = snapshots.ensemble(average="logits")
     np.testing.assert_allclose(together(X), expected, atol=1e-6)
     names = {layer.name for layer in together.layers}
@@ -207,20 +216,19 @@ def test_one_snapshot_is_an_ensemble_of_one(tmp_path):
     snapshots = SnapshotEnsemble(tmp_path, keep=1)
     model = build(three_cycles())
     fit(model, snapshots)
-    expected = softmax(model.predict(X, verbose=0))
-    found = snapshots.ensemble().predict(X, verbose=0)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    expected = softmax(keras.ops.convert_to_numpy(model(X)))
+    np.testing.assert_allclose(snapshots.ensemble()(X), expected, atol=1e-6)
 
 
-def test_building_the_ensemble_leaves_the_model_as_it_was(tmp_path):
-    snapshots, model = SnapshotEnsemble(tmp_path), build(three_cycles())
-    fit(model, snapshots)
+def test_building_the_ensemble_leaves_the_model_as_it_was(trained):
+    model, snapshots, *_ = trained
     before = model.get_weights()
     snapshots.ensemble()
     for found, expected in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow(ci=True)
 def test_the_saved_ensemble_needs_keras_alone(tmp_path):
     from dropzoo.layers import StochasticDepth
 

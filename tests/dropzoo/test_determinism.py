@@ -42,6 +42,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow(ci=True)
 def test_training_repeats_to_the_bit_in_another_process():
     run = subprocess.run(
         [sys.executable, "-c", CHILDREN],

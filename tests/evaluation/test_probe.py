@@ -205,7 +205,11 @@ def test_blank_photos_give_the_share_of_each_class(clusters, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("num_classes", "strengths"), [(2, (0.1,)), (3, (0.01, 0.1))]
+    ("num_classes", "strengths"),
+    [
+        (2, (0.1,)),
+        pytest.param(3, (0.01, 0.1), marks=pytest.mark.slow(ci=True)),
+    ],
 )
 def test_beyond_the_memory_limit_the_head_is_nearly_the_same(
     clusters, monkeypatch, num_classes, strengths

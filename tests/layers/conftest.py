@@ -1,9 +1,7 @@
 """Fixtures by which the tests of layers run on every backend of Keras."""
 
-import collections
 import os
 import sys
-from pathlib import Path
 
 # Two Keras backends on one machine must not take its whole memory each.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -11,27 +9,6 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import keras
 import numpy as np
 import pytest
-
-FOLDER = Path(__file__).parent
-CONTRACTS = FOLDER / "test_contracts.py"
-OTHER_BACKENDS = FOLDER / "test_other_backends.py"
-
-
-@pytest.hookimpl(tryfirst=True)  # before markers choose
-def pytest_collection_modifyitems(items):
-    """Begins with the other backends, which take longest of all files.
-
-    Marks all but two cases of each test, for a backend where each takes long;
-    those of the contracts are different layers.
-    """
-    items.sort(key=lambda item: item.path != OTHER_BACKENDS)
-    seen = collections.Counter()
-    for item in items:
-        if item.path.parent == FOLDER and item.path != CONTRACTS:
-            test = item.path, item.originalname
-            seen[test] += 1
-            if seen[test] > 2:
-                item.add_marker("repeated")
 
 
 @pytest.fixture

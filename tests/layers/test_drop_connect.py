@@ -158,7 +158,9 @@ def test_statistics_are_those_of_the_masked_kernel():
 
 # PyTorch's compiler uses what PyTorch has deprecated.
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize(
+    "jit_compile", [pytest.param(True, marks=pytest.mark.slow(ci=True)), False]
+)
 def test_state_moves_in_fit(jit_compile):
     wrapper = DropConnect(WithState(), 0.3, seed=1)
     model = keras.Sequential([keras.Input((5,)), wrapper])

@@ -172,6 +172,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow(ci=True)
 def test_memory_is_that_of_a_few_kernels_whatever_the_batch():
     """Masks of 256 examples for 1024 x 1024 weights are 2^28 elements."""
     run = subprocess.run(

@@ -1,37 +1,56 @@
-"""The same tests once more, on the other backends of Keras.
+"""Layers on the other backends of Keras.
 
-Keras chooses its backend at import, so each gets a process of its own. JAX is
-part of the ordinary run, with two cases of each test, since it compiles each
-operation for each shape; PyTorch, a large download, has a marker.
+Keras chooses its backend at import, so each gets processes of its own. In the
+ordinary run JAX takes over a network from TensorFlow. All tests of layers once
+more are slow, since it compiles each operation for each shape; PyTorch, a
+large download, has a marker.
 """
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent
-ORDINARY = "not slow and not torch"
 TESTS = (FOLDER, FOLDER.parent / "models" / "test_predict_samples.py")
+TAKE_OVER = """
+import sys
+import keras
+import numpy as np
+from dropzoo.layers import *  # registers them
 
-
-@pytest.mark.parametrize(
-    ("backend", "chosen"),
-    [
-        ("jax", f"{ORDINARY} and not repeated"),
-        pytest.param("jax", ORDINARY, marks=pytest.mark.slow),
-        pytest.param("torch", ORDINARY, marks=pytest.mark.torch),
-    ],
-    ids=["jax", "jax, all cases", "torch"],
+folder = sys.argv[1]
+model = keras.saving.load_model(f"{folder}/model.keras")
+with np.load(f"{folder}/arrays.npz") as arrays:
+    expected = dict(arrays)
+x, y = expected.pop("x"), expected.pop("y")
+found = model.predict(x, verbose=0)
+assert found.keys() == expected.keys()
+for name, values in expected.items():
+    np.testing.assert_allclose(
+        found[name], values, rtol=1e-4, atol=1e-5, err_msg=name
+    )
+model = keras.Model(model.input, model.get_layer("add").output)
+model.compile(
+    keras.optimizers.SGD(1e-2),
+    keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    jit_compile=True,
 )
-def test_all_layers_pass_on(backend, chosen):
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", chosen]
-        + ["-p", "no:cacheprovider", f"--ignore={__file__}"]
-        + [*map(str, TESTS)],
+losses = [float(model.train_on_batch(x, y)) for _ in range(8)]
+print(keras.backend.backend(), losses)
+assert losses[-1] < 0.8 * losses[0], losses
+"""
+
+
+def run_on(backend, *words):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
         env={
             **os.environ,
             "KERAS_BACKEND": backend,
@@ -42,6 +61,35 @@ def test_all_layers_pass_on(backend, chosen):
         cwd=FOLDER.parents[1],
         capture_output=True,
         text=True,
+    )
+
+
+def test_jax_infers_what_tensorflow_does_and_trains_all_layers(tmp_path):
+    contracts = runpy.run_path(str(FOLDER / "test_contracts.py"))
+    together = contracts["all_in_one_model"]()
+    names = [*contracts["LAYERS"], "add"]
+    outputs = {name: together.get_layer(name).output for name in names}
+    model = keras.Model(together.input, outputs)
+    x, y = contracts["four_classes"]()
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "arrays.npz", x=x, y=y, **model.predict(x, verbose=0))
+    run = run_on("jax", "-c", TAKE_OVER, tmp_path)
+    assert run.returncode == 0, run.stderr[-10_000:]
+    assert run.stdout.startswith("jax ")
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("jax", marks=pytest.mark.slow(ci=True)),
+        pytest.param("torch", marks=pytest.mark.torch),
+    ],
+)
+def test_all_layers_pass_on(backend):
+    run = run_on(
+        *(backend, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *("-m", "not torch and (not slow or slow(ci=True))"),
+        *(f"--ignore={__file__}", *TESTS),
     )
     assert run.returncode == 0, run.stdout[-10_000:]
     summary = run.stdout.splitlines()[-1]

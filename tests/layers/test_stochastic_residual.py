@@ -10,8 +10,9 @@ HALF = ["mixed_float16", "mixed_bfloat16"]
 GRAPH = keras.backend.backend() == "jax"
 # PyTorch's compiler takes minutes, and calls the layer as eager code does.
 JIT = keras.backend.backend() != "torch"
+LATER = pytest.mark.slow(ci=True)
 with_and_without_jit = pytest.mark.parametrize(
-    "jit_compile", [True, False] if JIT else [False]
+    "jit_compile", [False] + [pytest.param(True, marks=LATER)] * JIT
 )
 
 
@@ -140,7 +141,7 @@ def compiled_model(model, **options):
     [
         ("float32", JIT),
         ("float32", False),
-        ("mixed_float16", JIT),
+        pytest.param("mixed_float16", JIT, marks=LATER),
         # JAX would compile each operation by itself.
         *([] if GRAPH else [("mixed_float16", False)]),
         ("mixed_bfloat16", GRAPH),

@@ -34,22 +34,20 @@ SPECS = {
     for spec in family.SPECS
 }
 QUICK = {
-    "densenet_bc40",
     "efficientnet_lite0",
     "fmp_mnist",
-    "googlenet",
     "lenet5",
     "maxout_cifar",
     "mobilenet_v2",
     "nin_cifar",
     "notes_cnn",
-    "resnet18",
     "resnet20_cifar",
     "squeezenet1_1",
     "stochastic_pooling_cnn",
     "vgg11_cifar",
-    "wrn16_8",
 }
+# With them, one of each family.
+IN_CI = {"densenet_bc40", "googlenet", "resnet18", "wrn16_8"}
 # Exact counts of trainable parameters, as published.
 PUBLISHED = {
     # torchvision's documentation of its weights ("num_params").
@@ -143,7 +141,10 @@ RANDOM = (
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK))
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow(ci=name in IN_CI)] * (name not in QUICK),
+        )
         for name in SPECS
     ],
 )

@@ -101,11 +101,25 @@ TECHNIQUES = [
 ]
 
 
-# Compiling takes seconds, so that these stand for all techniques.
+# In the ordinary run these stand for all techniques, one by one.
 ALL_AT_ONCE = TECHNIQUES[-2:]
+MASKED = pytest.param(
+    ALL_AT_ONCE[0], id="masked", marks=pytest.mark.slow(ci=True)
+)
+SKIPPED = pytest.param(ALL_AT_ONCE[1], id="skipped")
 
 
-@pytest.fixture(params=TECHNIQUES, ids=lambda options: "+".join(options))
+@pytest.fixture(
+    params=[
+        *(
+            pytest.param(
+                options, id="+".join(options), marks=pytest.mark.slow(ci=True)
+            )
+            for options in TECHNIQUES[:-2]
+        ),
+        *(pytest.param(x, id="+".join(x)) for x in ALL_AT_ONCE),
+    ]
+)
 def options(request):
     return request.param
 
@@ -146,6 +160,7 @@ def test_files_are_saved_loaded_and_grafted_again(model, options, tmp_path):
     assert_same_bits(model, again, photos(), training=False)
 
 
+@pytest.mark.slow(ci=True)
 def test_keras_alone_loads_what_was_ungrafted(model, tmp_path):
     plain = ungraft(graft(model, **EVERYTHING, skip=True))
     plain.save(tmp_path / "plain.keras")
@@ -186,7 +201,7 @@ def snapshot(model):
     }
 
 
-@pytest.mark.parametrize("options", ALL_AT_ONCE, ids=["masked", "skipped"])
+@pytest.mark.parametrize("options", [MASKED, SKIPPED])
 def test_the_original_stays_as_it_is(model, options):
     model.get_layer("block1_conv1").trainable = False
     model.compile("adam", "mse", run_eagerly=True)
@@ -238,7 +253,7 @@ def test_sums_of_skipped_branches_are_within_reach(model):
         assert_same_bits(one, other, photos(), training=False)
 
 
-@pytest.mark.parametrize("options", ALL_AT_ONCE, ids=["masked", "skipped"])
+@pytest.mark.parametrize("options", [MASKED, SKIPPED])
 def test_maps_at_each_level_are_within_reach(model, options):
     left, right = map(feature_extractor, (model, graft(model, **options)))
     maps, others = left(photos()), right(photos())
@@ -261,7 +276,7 @@ def class_activation_map(model, name):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="reads its gradient tape"
 )
-@pytest.mark.parametrize("options", ALL_AT_ONCE, ids=["masked", "skipped"])
+@pytest.mark.parametrize("options", [MASKED, SKIPPED])
 def test_class_activation_maps_are_those_of_the_original(model, options):
     expected = class_activation_map(model, "block3_add")
     assert expected.any()
@@ -719,7 +734,14 @@ def test_additions_as_operations_stay_in_their_type():
 
 
 @pytest.mark.parametrize(
-    "options", [*ALL_AT_ONCE, {"dropconnect": (0.2, "*conv*")}]
+    "options",
+    [
+        MASKED,
+        SKIPPED,
+        pytest.param(
+            {"dropconnect": (0.2, "*conv*")}, marks=pytest.mark.slow(ci=True)
+        ),
+    ],
 )
 def test_a_grafted_model_trains(model, options):
     grafted = graft(model, **options)

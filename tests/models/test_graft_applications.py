@@ -2,8 +2,8 @@
 
 The numbers of residual additions are those of the papers: blocks whose input
 and output have one shape, and those with a projection where a network has them.
-NASNet's are one identity in each normal cell. In the ordinary run each family
-is there once, with few blocks.
+NASNet's are one identity in each normal cell. In the ordinary run and in
+.ci/run each family is there once, with few blocks.
 """
 
 import functools
@@ -150,18 +150,23 @@ def resnet(version):
     )
 
 
+def in_ci(*values):
+    """A family that others stand for in the ordinary run."""
+    return pytest.param(*values, marks=pytest.mark.slow(ci=True))
+
+
 # One network of each family, with as few blocks as it can have.
 FAMILIES = [
     (convnext, 5),
     (densenet, 0),
     (efficientnet_v1, 3),
-    (efficientnet_v2, 5),
-    (functools.partial(build, "MobileNetV2"), 10),
+    in_ci(efficientnet_v2, 5),
+    in_ci(functools.partial(build, "MobileNetV2"), 10),
     (functools.partial(build, "MobileNetV3Small"), 6),
-    (nasnet, 3),
-    (functools.partial(resnet, 1), 4),
+    in_ci(nasnet, 3),
+    in_ci(functools.partial(resnet, 1), 4),
     (functools.partial(resnet, 2), 4),
-    (functools.partial(build, "Xception"), 12),
+    in_ci(functools.partial(build, "Xception"), 12),
 ]
 
 

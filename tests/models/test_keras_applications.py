@@ -23,21 +23,23 @@ from dropzoo.models.levels import levels
 from dropzoo.models.preprocessing import normalization
 
 NAMES = [spec.name for spec in SPECS]
-# The smallest of each family that is not compared, in the ordinary run.
-COUNTED = {
-    "convnext_tiny",
+# In the ordinary run: one of few parameters and one with few layers.
+COUNTED = {"convnext_tiny", "keras_mobilenet_v2"}
+# With them, the smallest of each family that is not compared.
+COUNTED_IN_CI = {
     "efficientnet_v2_b0",
     "inception_v3",
-    "keras_mobilenet_v2",
     "resnet50_v2",
     "xception",
 }
 # Small ones with preprocessing inside the network and outside, and with each
 # kind of classifier.
 COMPARED = {
-    "efficientnet_b0",  # inside the network, in part only with weights
     "mobilenet",  # to [-1, 1]
     "mobilenet_v3_small",  # inside the network
+}
+COMPARED_IN_CI = {
+    "efficientnet_b0",  # inside the network, in part only with weights
 }
 # All parameters in millions, by https://keras.io/api/applications; those of
 # MobileNetV3 by its paper.
@@ -85,16 +87,18 @@ PUBLISHED_MILLIONS = {
 }
 
 
-def slow_but(chosen):
+def slow_but(ordinary, in_ci):
     """Every network; those not chosen are slow."""
+
+    def marks(name):
+        if name in ordinary:
+            return []
+        if name in in_ci:
+            return [pytest.mark.slow(ci=True)]
+        return [pytest.mark.slow]
+
     return pytest.mark.parametrize(
-        "name",
-        [
-            pytest.param(
-                name, marks=[] if name in chosen else [pytest.mark.slow]
-            )
-            for name in NAMES
-        ],
+        "name", [pytest.param(name, marks=marks(name)) for name in NAMES]
     )
 
 
@@ -167,7 +171,7 @@ def assert_counted(model, spec):
     assert abs(model.count_params() / 1e6 - millions) < 0.11
 
 
-@slow_but(COUNTED)
+@slow_but(COUNTED, COUNTED_IN_CI)
 def test_parameters_are_those_of_keras(name):
     spec = model_info(name)
     side = 224 if "vgg" in name else spec.smallest_size  # flattened there
@@ -213,7 +217,7 @@ def weights_file(name, path):
                 group[at] = value(layer, variable)
 
 
-@slow_but(COMPARED)
+@slow_but(COMPARED, COMPARED_IN_CI)
 def test_weights_and_preprocessing_are_those_of_keras(
     name, tmp_path, monkeypatch
 ):
@@ -249,7 +253,7 @@ def test_weights_and_preprocessing_are_those_of_keras(
     assert expected.std() > 1e-3
     # Float32: deep networks of random weights make rounding errors grow, by
     # their hundredth layer to a little above 1e-4 of the largest logit.
-    shallow = {*COMPARED, "densenet121", "resnet50"}
+    shallow = {*COMPARED, *COMPARED_IN_CI, "densenet121", "resnet50"}
     share = 1e-4 if name in shallow else 1e-3
     atol = share * np.abs(expected).max()
     np.testing.assert_allclose(logits, expected, rtol=0, atol=atol)
@@ -311,6 +315,7 @@ def test_the_smallest_size_is_that_of_keras():
         create_model("xception", input_shape=(70, 70, 3))
 
 
+@pytest.mark.slow(ci=True)
 def test_dropout_is_that_of_keras_or_as_asked():
     (own,) = kinds(small("mobilenet"), keras.layers.Dropout)
     assert own.rate == 0.001
@@ -337,6 +342,7 @@ def test_depth_drops_of_keras_are_rated_anew_and_not_doubled():
     assert kinds(model, StochasticDepth) == []
 
 
+@pytest.mark.slow(ci=True)
 def test_pooling_is_grafted():
     model = small("resnet50_v2", pooling="stochastic", seed=1)
     assert isinstance(model.get_layer("pool1_pool"), StochasticPooling2D)

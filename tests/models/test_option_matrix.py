@@ -39,10 +39,20 @@ SMALL = {
     "vgg11_cifar": {},
     "wrn16_8": {"depth": 10, "width": 1},
 }
-# Slow to build, or with a smaller one of its family beside it.
-LARGE = ("densenet40", "googlenet", "mobilenet_v2", "vgg11")
+# Those of the ordinary run take each option, and build in no time.
+ORDINARY = {
+    "efficientnet_lite0",
+    "lenet5",
+    "resnet20_cifar",
+    "stochastic_pooling_cnn",
+    "vgg11_cifar",
+}
 CASES = [
-    pytest.param(name, option, marks=[pytest.mark.slow] * (name in LARGE))
+    pytest.param(
+        name,
+        option,
+        marks=[pytest.mark.slow(ci=True)] * (name not in ORDINARY),
+    )
     for name in SMALL
     for option in TECHNIQUES
     if option not in model_info(name).lacks

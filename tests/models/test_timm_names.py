@@ -90,7 +90,13 @@ def _turn(shape):
     return -1 if len(shape) == 2 else 1
 
 
-@every_network
+@pytest.mark.parametrize(
+    "name",
+    [
+        "efficientnet_lite0",
+        pytest.param("mobilenet_v2", marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_either_project_s_file_gives_the_same_network(
     plain, name, tmp_path, random_state
 ):

@@ -117,7 +117,9 @@ def weights_by_name(model):
     return dict(zip(names, model.weights, strict=True))
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "rate", [pytest.param(0.0, marks=pytest.mark.slow(ci=True)), 0.5]
+)
 def test_blocks_that_skip_are_the_plain_network_at_inference(rate):
     options = {"stochastic_depth": rate, "block_dropout": 0.1}
     plain = create(width=2, **options)

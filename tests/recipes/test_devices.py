@@ -65,7 +65,10 @@ for devices in (1, 2):
 
 @pytest.mark.parametrize(
     "backend",
-    ["tensorflow", pytest.param("jax", marks=pytest.mark.slow)],
+    [
+        pytest.param("tensorflow", marks=pytest.mark.slow(ci=True)),
+        pytest.param("jax", marks=pytest.mark.slow),
+    ],
 )
 def test_two_devices_train_as_one_does(backend):
     if importlib.util.find_spec(backend) is None:

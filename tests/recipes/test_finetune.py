@@ -21,7 +21,7 @@ from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
 from dropzoo.evaluation.folds import NUM_FOLDS
 from dropzoo.models import create_model, starting_point
-from dropzoo.recipes import finetune
+from dropzoo.recipes import fine_tuning, finetune
 from dropzoo.recipes.open_run import read_options
 from dropzoo.recipes.options import command
 from dropzoo.recipes.run_folder import RunFolder
@@ -266,36 +266,56 @@ def test_a_level_stays_as_it_was(tuned_options, tmp_path):
     assert np.abs(saved["conv2/0"] - before["conv2"][0]).max() > 1e-3
 
 
+class Noted(fine_tuning.ExactResume):
+    """Notes what trains in each stage, and interrupts the last of them."""
+
+    seen: list[tuple[str, list[str]]]
+    stop: int | None
+
+    def fit(self, network, *args, **options):
+        self.seen.append((self.directory.name, trained_layers(network)))
+        if len(self.seen) == self.stop:
+            raise KeyboardInterrupt
+        return super().fit(network, *args, **options)
+
+
+@pytest.fixture
+def stages_until(monkeypatch):
+    """Begins to note stages, up to the one that is interrupted."""
+
+    def begin(stop=None):
+        monkeypatch.setattr(Noted, "seen", [], raising=False)
+        monkeypatch.setattr(Noted, "stop", stop, raising=False)
+        monkeypatch.setattr(fine_tuning, "ExactResume", Noted)
+        return Noted.seen
+
+    return begin
+
+
+IN_STAGES = {"freeze": "none", "thaw_share": 0.5, "epochs": 2}
+
+
 def test_levels_are_thawed_one_after_the_other(
-    tuned_run, tuned_options, tmp_path, monkeypatch
+    tuned_options, tmp_path, stages_until
 ):
-    """Also where the run is stopped in between."""
-    import dropzoo.recipes.fine_tuning as module
-
-    def stages_until(stop):
-        seen = []
-
-        class Noted(module.ExactResume):
-            def fit(self, network, *args, **options):
-                seen.append((self.directory.name, trained_layers(network)))
-                if len(seen) == stop:
-                    raise KeyboardInterrupt
-                return super().fit(network, *args, **options)
-
-        monkeypatch.setattr(module, "ExactResume", Noted)
-        return seen
-
-    seen = stages_until(stop=None)
-    options = {"freeze": "none", "thaw_share": 0.5, "epochs": 2}
-    result = run(tuned_options, tmp_path / "run", **options)
+    seen = stages_until()
+    run(tuned_options, tmp_path / "run", **IN_STAGES)
     assert seen[-2:] == [
         ("stride_2", ["conv2", "logits"]),
         ("none", ["conv1", "conv2", "logits"]),
     ]
+
+
+@pytest.mark.slow(ci=True)
+def test_a_run_stopped_between_levels_goes_on(
+    tuned_options, tmp_path, stages_until
+):
+    seen = stages_until()
+    result = run(tuned_options, tmp_path / "run", **IN_STAGES)
     stages_until(stop=len(seen))
     with pytest.raises(KeyboardInterrupt):
-        run(tuned_options, tmp_path / "stopped", **options)
-    stages_until(stop=None)
+        run(tuned_options, tmp_path / "stopped", **IN_STAGES)
+    stages_until()
     finetune.run(finetune.Config(resume=str(tmp_path / "stopped")))
     assert_same_weights(tmp_path / "stopped", result.folder)
 
@@ -322,6 +342,7 @@ def test_a_run_starts_from_an_earlier_one(tuned_run, photos, tmp_path, capsys):
 # What repeats.
 
 
+@pytest.mark.slow(ci=True)
 def test_the_same_seed_gives_the_same_result(
     tuned_run, tuned_options, tmp_path
 ):
@@ -389,6 +410,7 @@ def test_a_resumed_run_ends_as_one_left_alone(
     assert {path.name for path in out.iterdir()} == FILES
 
 
+@pytest.mark.slow(ci=True)
 def test_a_run_stopped_between_folds_goes_on(
     wrecked_run, wrecking_options, tmp_path, monkeypatch, capsys
 ):
@@ -404,6 +426,7 @@ def test_a_run_stopped_between_folds_goes_on(
     assert verdicts[0] == verdicts[1]
 
 
+@pytest.mark.slow(ci=True)
 def test_a_photo_that_vanishes_is_named_and_the_run_goes_on(
     tuned_run, tuned_options, split_photos, tmp_path, monkeypatch, capsys
 ):

@@ -28,9 +28,7 @@ def picture(path, digits, *names) -> np.ndarray:
 def test_changes_and_mixtures_are_seen(tmp_path, digits):
     plain = picture(tmp_path / "plain.png", digits)
     changed = picture(tmp_path / "changed.png", digits, "shift", "cutmix")
-    again = picture(tmp_path / "again.png", digits, "shift", "cutmix")
     assert plain.shape == changed.shape
-    np.testing.assert_array_equal(changed, again)
     first, others = plain.shape[1] // 10, plain.shape[1] // 8
     below = plain.shape[0] // 20  # the heading
     np.testing.assert_array_equal(

@@ -47,6 +47,7 @@ DEVICES = "import types; distribution = types.SimpleNamespace(" + (
 START = "import dropzoo.recipes.quiet_start as q; print(q.quiet_start())"
 
 
+@pytest.mark.slow(ci=True)
 def test_loading_and_fitting_write_no_line_of_tensorflows():
     child = run(FIT)
     assert child.returncode == 0

@@ -154,6 +154,7 @@ def stopped(options, tmp_path_factory):
     return before, result
 
 
+@pytest.mark.slow(ci=True)
 def test_a_stopped_run_ends_as_one_left_alone(stopped, finished):
     before, result = stopped
     assert before == [".state", "config.json"]
@@ -236,6 +237,7 @@ def test_without_options_everything_is_embedded():
     assert Config(photos=Photos(data="x")).decided().photos.data == "x"
 
 
+@pytest.mark.slow(ci=True)
 def test_accumulated_steps_are_one_update(options, tmp_path, finished):
     machine = Machine(accumulate=2)
     result = train.run(
