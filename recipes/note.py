@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dropzoo.models.atomic_write import atomic_write
 from dropzoo.recipes.output_table import literal, new_table, print_table
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Legible where a page shows the picture 360 pixels wide, on a phone.
 WIDTH = 6.2  # inches
 DOTS = 130  # per inch
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.labelsize": 10,
     "axes.spines.right": False,
     "axes.spines.top": False,

@@ -29,7 +29,16 @@ from dropzoo.recipes.options import parse
 from dropzoo.recipes.quiet_start import quiet_start
 
 NOTES = {
+    "initialisation": "first weights, activations and gradients over depth",
+    "losses": "what the squared error and cross-entropy teach a neuron",
+    "optimisers": "paths down a canyon and past a saddle",
+    "preprocessing": "features, images and labels on the scale of a network",
+    "activations": "seven functions on one task, and the units that die",
+    "regularisation": "eight ways on a task that is learned by heart",
     "convolution": "convolution and pooling by hand, forwards and backwards",
+    "search": "coarse, then fine, and at random rather than on a grid",
+    "babysitting": "what to look at before and while a network learns",
+    "batch-size": "time, memory, noise, and when to stop",
 }
 ALL = "all"
 
@@ -72,14 +81,24 @@ def run(config: Config) -> dict[str, Path]:
 
     Raises:
         ValueError: An option breaks its rule.
+        RuntimeError: Keras runs on another backend than TensorFlow, whose
+            gradients some experiments look at.
         OSError: A picture cannot be written.
     """
+    # Imported here: `dropzoo notes --help` needs no TensorFlow.
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "notes: Keras's backend must be tensorflow, whose gradients some "
+            f"experiments look at. Received: {keras.backend.backend()}; run "
+            "the command with KERAS_BACKEND=tensorflow"
+        )
     names = list(NOTES) if config.name == ALL else [config.name or ALL]
     return {name: _run_one(name, config) for name in names if name in NOTES}
 
 
 def _run_one(name: str, config: Config) -> Path:
-    # Imported here: `dropzoo notes --help` needs no TensorFlow.
     import keras
 
     from dropzoo.recipes.note import drawing_style

@@ -2,6 +2,7 @@
 
 import importlib
 
+import keras
 import pytest
 
 from dropzoo import cli
@@ -49,6 +50,14 @@ def test_all_runs_all(quick, tmp_path):
     pictures = notes.run(notes.Config("all", out=str(tmp_path)))
     assert list(pictures) == list(notes.NOTES) == list(quick)
     assert set(tmp_path.iterdir()) == set(pictures.values())
+
+
+def test_another_backend_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert cli.main(["notes", "losses"]) == 2
+    error = capsys.readouterr().err
+    assert "backend must be tensorflow" in error
+    assert "Received: jax" in error
 
 
 @pytest.mark.parametrize(
