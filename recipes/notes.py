@@ -48,7 +48,7 @@ class Config:
     """Options of the experiments."""
 
     name: Annotated[
-        tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")
+        tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[NAME]")
     ] = None
     """The experiment, or `all`. Default: lists them."""
     out: str = "notes"

@@ -238,7 +238,7 @@ def _draw(firsts, tiny, found):
         epochs = range(1, len(seen.losses) + 1)
         curves.semilogy(epochs, seen.losses, label=f"{RATES[name]:g}, {name}")
         updates.semilogy(seen.steps, seen.ratios)
-    curves.set(title="loss", xlabel="epoch")
+    curves.set(title="loss", xlabel="epoch", ylim=(0.1, 10))
     updates.axhline(HEALTHY, color="0.6", linestyle=":")
     updates.set(title="update / weights", xlabel="step")
     figure.legend(

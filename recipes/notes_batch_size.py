@@ -282,14 +282,18 @@ def _draw(found, curves):
         title="batch size",
         ncols=len(found),
     )
+    _draw_too_long(long, curves)
+    return figure
+
+
+def _draw_too_long(axes, curves):
     _, stopped = early_stop(curves[1])
     for name, curve in zip(("training", "validation"), curves, strict=True):
-        long.plot(range(1, MANY_EPOCHS + 1), curve, label=name)
-    long.axvline(stopped, color="0.5", linestyle=":", label="early stop")
-    long.set(
+        axes.plot(range(1, MANY_EPOCHS + 1), curve, label=name)
+    axes.axvline(stopped, color="0.5", linestyle=":", label="early stop")
+    axes.set(
         title=f"loss, {FEW} digits for too long",
         xlabel="epoch",
         ylim=(0, 2 * min(curves[1])),
     )
-    long.legend()
-    return figure
+    axes.legend()

@@ -11,6 +11,7 @@ Learning", 2016; LeCun et al., "Gradient-Based Learning Applied to Document
 Recognition", 1998, section II.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -130,49 +131,60 @@ def keras_gradient(
     """The same by Keras and TensorFlow.
 
     Args:
-        pool: Maps an image `(1, height, width, 1)`.
+        pool: Keras's `max_pool` or `average_pool`.
         x: The matrix that is pooled.
         gradient: Of each window.
     """
     image = tf.constant(x[None, ..., None])
     with tf.GradientTape() as tape:
         tape.watch(image)
-        pooled = pool(image)
+        pooled = pool(image, 2)
     back = tape.gradient(pooled, image, gradient[None, ..., None])
     return np.asarray(back)[0, ..., 0]
 
 
-def compare() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+Results = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def compare() -> Results:
     """Each result twice, by hand and by Keras."""
+    return {**_convolutions(), **_poolings(), **_gradients()}
+
+
+def _convolutions() -> Results:
     found = {}
-    for padding in ("valid", "same"):
-        for stride in (1, 2):
-            name = f"convolution, {padding}" + ", stride 2" * (stride == 2)
-            by_keras = ops.conv(
-                IMAGE[None, ..., None],
-                KERNEL[..., None, None],
-                strides=stride,
-                padding=padding,
-            )
-            by_hand = convolve(IMAGE, KERNEL, stride, padding)
-            found[name] = by_hand, _plain(by_keras)
+    for padding, stride in itertools.product(("valid", "same"), (1, 2)):
+        name = f"convolution, {padding}" + ", stride 2" * (stride == 2)
+        by_keras = ops.conv(
+            IMAGE[None, ..., None],
+            KERNEL[..., None, None],
+            strides=stride,
+            padding=padding,
+        )
+        by_hand = convolve(IMAGE, KERNEL, stride, padding)
+        found[name] = by_hand, _plain(by_keras)
+    return found
+
+
+def _poolings() -> Results:
+    found = {}
     for title, x in (("{} pooling", IMAGE), ("homework, {}", HOMEWORK)):
-        blocks = windows(x, 2, 2)
-        image = x[None, ..., None]
-        found[title.format("max")] = (
-            blocks.max((2, 3)),
-            _plain(ops.max_pool(image, 2)),
-        )
-        found[title.format("average")] = (
-            blocks.mean((2, 3)),
-            _plain(ops.average_pool(image, 2)),
-        )
+        blocks, image = windows(x, 2, 2), x[None, ..., None]
+        for kind, by_hand, pool in (
+            ("max", blocks.max((2, 3)), ops.max_pool),
+            ("average", blocks.mean((2, 3)), ops.average_pool),
+        ):
+            found[title.format(kind)] = by_hand, _plain(pool(image, 2))
+    return found
+
+
+def _gradients() -> Results:
+    found = {}
     gradient = np.arange(1, 10, dtype="float32").reshape(3, 3)
     for kind, pool in (("max", ops.max_pool), ("average", ops.average_pool)):
-        found[f"{kind} pooling, backwards"] = (
-            spread_back(IMAGE, gradient, kind),
-            keras_gradient(lambda x, pool=pool: pool(x, 2), IMAGE, gradient),
-        )
+        by_hand = spread_back(IMAGE, gradient, kind)
+        by_keras = keras_gradient(pool, IMAGE, gradient)
+        found[f"{kind} pooling, backwards"] = by_hand, by_keras
     return found
 
 
@@ -344,7 +356,7 @@ def _draw(results, accuracies):
         title="digits read",
     )
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.legend(loc="center right")
+    axes.legend(loc="center right", bbox_to_anchor=(1.03, 0.62))
     return figure
 
 

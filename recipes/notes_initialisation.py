@@ -187,8 +187,8 @@ def _sentences(found, units):
         f"ReLU's spread grows to {wide['relu'].spread[-1]:,.0f}; under "
         f"N(0, 0.01) tanh's shrinks to {tanh['N(0, 0.01)']:.1g} by layer "
         f"{DEPTH}, under Xavier it is {tanh['Xavier']:.2f}.",
-        f"ReLU wants He's weights: a spread of {he.spread[-1]:.2f} in layer "
-        f"{DEPTH} instead of {xavier.spread[-1]:.2f} under Xavier; under zero "
+        f"ReLU's spread in layer {DEPTH} is {he.spread[-1]:.2f} under He and "
+        f"{xavier.spread[-1]:.2f} under Xavier; under zero "
         f"{found['zero', 'relu'].dead} of its {DEPTH * UNITS} units are dead.",
         f"Tanh's gradient comes back to layer 1 with {kept:.2g} of its size "
         f"under Xavier and with {lost:.1g} under N(0, 0.01); and where weights "

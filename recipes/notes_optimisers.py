@@ -102,7 +102,7 @@ OPTIMISERS: dict[str, Callable[[], optimizers.Optimizer]] = {
     "AdaGrad": lambda: optimizers.Adagrad(0.9),
     "RMSProp": lambda: optimizers.RMSprop(0.1),
     "Adam": lambda: optimizers.Adam(0.2),
-    "Adam, uncorrected": lambda: optimizers.Adam(WithoutCorrection(0.2)),
+    "uncorrected Adam": lambda: optimizers.Adam(WithoutCorrection(0.2)),
 }
 LBFGS = "L-BFGS"
 
@@ -270,7 +270,7 @@ def _sentences(paths, noisy, asked):
     stuck = [name for name in OPTIMISERS if name not in off]
     first = {
         name: float(np.abs(paths[name, "canyon"][1] - CANYON.start).max())
-        for name in ("Adam", "Adam, uncorrected")
+        for name in ("Adam", "uncorrected Adam")
     }
     return (
         f"Steps until 1 % of the way down the canyon is left: {canyon} (by "
@@ -280,7 +280,7 @@ def _sentences(paths, noisy, asked):
         f"{STEPS} steps {', '.join(stuck) or 'none'} "
         f"{'are' if len(stuck) > 1 else 'is'} still on the way.",
         "Without its bias correction Adam's first step is "
-        f"{first['Adam, uncorrected'] / first['Adam']:.2f} times as long; and "
+        f"{first['uncorrected Adam'] / first['Adam']:.2f} times as long; and "
         "down the canyon in mini-batches SGD shakes by "
         + ", ".join(f"{shaking(x):.3f} ({n})" for n, x in noisy.items())
         + " across it.",
@@ -297,7 +297,7 @@ def _draw(paths, noisy):
         for name in (*OPTIMISERS, LBFGS):
             path = paths[name, where]
             left = np.maximum(surface.left(path), 1e-6)
-            line = "--" if name == "Adam, uncorrected" else "-"
+            line = "--" if name == "uncorrected Adam" else "-"
             walks.plot(*path.T, line, linewidth=1.2)
             losses.semilogy(left, line, linewidth=1.2, label=name)
         losses.set(title="way down that is left", ylim=(1e-4, 2))

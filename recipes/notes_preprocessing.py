@@ -173,7 +173,8 @@ def note(seed: int) -> Note:
         ("mean of each channel", ", ".join(f"{m:.1f}" for m in channels)),
         ("other split without it", f"at most {rest:.1f} from 0"),
     ]
-    figure = _draw(features, curves, train[0], image)
+    vivid = train[train.std((1, 2, 3)).argmax()]
+    figure = _draw(features, curves, vivid, image)
     return Note(
         ("what", "value"), rows, figure, _sentences(features, curves, rest)
     )
@@ -194,8 +195,9 @@ def _sentences(features, curves, rest):
     raw = "as they are"
     return (
         f"In metres and kilograms weights spread {spread[1] / spread[0]:.0f} "
-        "times as far as heights, so that distances and gradients hardly see "
-        "the heights; as z-scores both spread alike.",
+        "times as far as heights, which make "
+        f"{spread[0] ** 2 / (spread**2).sum():.3%} of a squared distance "
+        "between people; as z-scores they make half of it.",
         f"A guess has the loss {np.log(2):.2f}: after {EPOCHS} epochs the "
         f"network ends at {last[best]:.2f} with features by {best}, and at "
         f"{last[raw]:.2f} with features {raw}, whose best was "

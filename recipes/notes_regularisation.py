@@ -101,16 +101,12 @@ def digits(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (x - x[:TRAINING].mean()) / x[:TRAINING].std(), y
 
 
-def train(variant: Variant, seed: int, epochs: int = EPOCHS) -> Outcome:
-    """Trains a network.
+def compiled(variant: Variant) -> keras.Model:
+    """The network, which tells its cross-entropy without the penalty as well.
 
     Args:
         variant: How it is regularised.
-        seed: Of digits, first weights, order and noise.
-        epochs: The most.
     """
-    x, y = digits(seed)
-    keras.utils.set_random_seed(seed)
     network = build(variant)
     entropy = keras.metrics.SparseCategoricalCrossentropy(
         name="entropy", from_logits=True
@@ -121,15 +117,21 @@ def train(variant: Variant, seed: int, epochs: int = EPOCHS) -> Outcome:
         metrics=[entropy, "accuracy"],
         steps_per_execution=TRAINING // BATCH_SIZE,
     )
-    stops = [
-        keras.callbacks.EarlyStopping(
-            "val_entropy",
-            mode="min",
-            patience=variant.patience,
-            restore_best_weights=True,
-        )
-        for _ in range(variant.patience is not None)
-    ]
+    return network
+
+
+def train(variant: Variant, seed: int, epochs: int = EPOCHS) -> Outcome:
+    """Trains a network.
+
+    Args:
+        variant: How it is regularised.
+        seed: Of digits, first weights, order and noise.
+        epochs: The most.
+    """
+    x, y = digits(seed)
+    keras.utils.set_random_seed(seed)
+    network = compiled(variant)
+    stops = _early_stopping(variant)
     history = network.fit(
         x[:TRAINING],
         y[:TRAINING],
@@ -140,13 +142,26 @@ def train(variant: Variant, seed: int, epochs: int = EPOCHS) -> Outcome:
         callbacks=stops,
         verbose=0,
     ).history
-    end = int(np.argmin(history["val_entropy"])) if stops else -1
+    kept = int(np.argmin(history["val_entropy"])) if stops else -1
     return Outcome(
         history["entropy"],
         history["val_entropy"],
-        history["val_accuracy"][end],
+        history["val_accuracy"][kept],
         network.get_weights()[0],
     )
+
+
+def _early_stopping(variant):
+    if variant.patience is None:
+        return []
+    return [
+        keras.callbacks.EarlyStopping(
+            "val_entropy",
+            mode="min",
+            patience=variant.patience,
+            restore_best_weights=True,
+        )
+    ]
 
 
 def dropout_means(size: int = 100_000) -> dict[str, tuple[float, float]]:

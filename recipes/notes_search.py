@@ -74,31 +74,30 @@ class TwoLayers:
         x -= x[:TRAINING].mean(axis=0)
         self.training = x[:TRAINING], y[:TRAINING]
         self.validation = x[TRAINING:], y[TRAINING:]
-        keras.utils.set_random_seed(seed)
         self.strength = keras.Variable(0.0, trainable=False)
-        sizes = ((UNITS, "relu"), (10, None))
-        self.network = keras.Sequential(
-            [
-                keras.Input((64,)),
-                *(
-                    layers.Dense(
-                        units,
-                        activation,
-                        kernel_initializer=keras.initializers.RandomNormal(
-                            stddev=0.01, seed=seed + units
-                        ),
-                        kernel_regularizer=SharedL2(self.strength),
-                    )
-                    for units, activation in sizes
+        keras.utils.set_random_seed(seed)
+        self.network = self._build(seed)
+        self.first = self.network.get_weights()
+
+    def _build(self, seed):
+        stack = [
+            layers.Dense(
+                units,
+                activation,
+                kernel_initializer=keras.initializers.RandomNormal(
+                    stddev=0.01, seed=seed + units
                 ),
-            ]
-        )
-        self.network.compile(
+                kernel_regularizer=SharedL2(self.strength),
+            )
+            for units, activation in ((UNITS, "relu"), (10, None))
+        ]
+        network = keras.Sequential([keras.Input((64,)), *stack])
+        network.compile(
             keras.optimizers.SGD(),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             steps_per_execution=STEPS,
         )
-        self.first = self.network.get_weights()
+        return network
 
     def accuracy(self, strength: float, rate: float) -> float:
         """Trains from the first weights.
@@ -226,20 +225,6 @@ def note(seed: int) -> Note:
             RandomTrials, random_space(ranges), two_layers, seed + 1
         ),
     }
-    rows = []
-    for name, trials in found.items():
-        best = max(trials, key=lambda trial: trial.accuracy)
-        middle = float(np.median([trial.accuracy for trial in trials]))
-        rows.append(
-            (
-                name,
-                f"{best.accuracy:.1%}",
-                f"{middle:.1%}",
-                f"{best.strength:.1e}",
-                f"{best.rate:.1e}",
-                f"{len({trial.rate for trial in trials})}",
-            )
-        )
     columns = (
         f"search of {TRIALS}",
         ">best",
@@ -248,7 +233,21 @@ def note(seed: int) -> Note:
         ">best rate",
         ">rates tried",
     )
+    rows = [_row(name, trials) for name, trials in found.items()]
     return Note(columns, rows, _draw(found, ranges), _sentences(found, ranges))
+
+
+def _row(name, trials):
+    best = max(trials, key=lambda trial: trial.accuracy)
+    middle = np.median([trial.accuracy for trial in trials])
+    return (
+        name,
+        f"{best.accuracy:.1%}",
+        f"{middle:.1%}",
+        f"{best.strength:.1e}",
+        f"{best.rate:.1e}",
+        f"{len({trial.rate for trial in trials})}",
+    )
 
 
 def _sentences(found, ranges):
@@ -265,7 +264,7 @@ def _sentences(found, ranges):
         f"{_share(ranges):.0%} of the area searched.",
         f"There half of the trials reach {middle['fine, random']:.0%} or more, "
         f"where half of the coarse ones reach {middle['coarse, random']:.0%}; "
-        f"the best rises from {best['coarse, random']:.1%} to "
+        f"the best goes from {best['coarse, random']:.1%} to "
         f"{best['fine, random']:.1%}.",
         f"With {TRIALS} trials each, random search tries "
         f"{rates['coarse, random']} rates and comes to "

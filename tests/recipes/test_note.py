@@ -1,8 +1,10 @@
 """What an experiment comes to, on paper."""
 
+import io
 import os
 
 import pytest
+from PIL import Image
 
 from dropzoo.recipes.note import STYLE, Note, drawing_style, new_figure
 
@@ -30,11 +32,15 @@ def test_table_sentences_and_picture_come_out(note, tmp_path, capsys):
 
 
 def test_a_picture_that_fails_leaves_no_file(note, tmp_path, monkeypatch):
-    def half(path, **options):
-        path.write_bytes(b"\x89PNG")
+    save = Image.Image.save
+
+    def half(picture, file, **options):
+        if isinstance(file, io.BytesIO):  # by Matplotlib, in memory
+            return save(picture, file, **options)
+        file.write_bytes(b"\x89PNG")
         raise OSError("no space left")
 
-    monkeypatch.setattr(note.figure, "savefig", half)
+    monkeypatch.setattr(Image.Image, "save", half)
     with pytest.raises(OSError, match="no space left"):
         note.show(tmp_path / "note.png")
     assert os.listdir(tmp_path) == []

@@ -59,7 +59,7 @@ def test_without_correction_the_first_step_is_3_16_times_as_long():
     lengths = [
         abs(walk(create(), CANYON.gradient, CANYON.start, 1)[1] - CANYON.start)
         for create in (
-            notes_optimisers.OPTIMISERS["Adam, uncorrected"],
+            notes_optimisers.OPTIMISERS["uncorrected Adam"],
             notes_optimisers.OPTIMISERS["Adam"],
         )
     ]
