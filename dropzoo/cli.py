@@ -48,6 +48,9 @@ VERBS = {
     "list": Verb("dropzoo.listing", "list the models of the zoo"),
     "info": Verb("dropzoo.info", "tell everything about one model"),
     "schedule": Verb("dropzoo.schedule", "draw a learning-rate schedule"),
+    "notes": Verb(
+        "dropzoo.recipes.notes", "run the experiments of the course notes"
+    ),
 }
 
 
