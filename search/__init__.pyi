@@ -1,3 +1,4 @@
+from .hparams_log import log_hparams as log_hparams
 from .ranges import Choice as Choice
 from .ranges import Continuous as Continuous
 from .ranges import Fixed as Fixed
