@@ -1,8 +1,9 @@
 """The second look of a coarse-to-fine search: ranges around the best trials.
 
-Every range is shrunk to what the best quarter of the trials used. A parameter
-that does not matter is spread over its whole range there, too: from n uniform
-draws with extremes a and b, the unbiased estimate of the range is
+Every range is shrunk to what the best quarter of the trials used, and to the
+gaps beside that in which nothing was tried. A parameter that does not matter
+is spread over its whole range there, too: from n uniform draws with extremes a
+and b, the unbiased estimate of the range is
 [a - (b - a) / (n - 1), b + (b - a) / (n - 1)], and so it keeps its range. One
 that matters is bunched, and its range shrinks.
 """
@@ -65,79 +66,119 @@ def narrow_space(
             "narrow_space: `ranked` must hold at least one trial with a "
             "score, around which to look. Received: ranked=[]"
         )
-    best = ranked[: max(FEWEST, math.ceil(BEST_SHARE * len(ranked)))]
+    count = max(FEWEST, math.ceil(BEST_SHARE * len(ranked)))
+    best, others = ranked[:count], ranked[count:]
     narrowed = HyperParameters()
     declared = {_key(x): x for x in space.space}
     for parameter in around.space:
-        used = [x for x in best if _is_active(parameter, x)]
-        if used:
-            tried = [x[parameter.name] for x in used]
-            at_best = tried[0] if used[0] is best[0] else None
-            new = _narrow(declared[_key(parameter)], parameter, tried, at_best)
-            narrowed.merge([new])
+        tried = _values_of(parameter, best)
+        if tried:
+            found = _Found(
+                declared[_key(parameter)],
+                parameter,
+                tried,
+                _values_of(parameter, others),
+                (_values_of(parameter, best[:1]) or [None])[0],
+            )
+            narrowed.merge([_narrow(found)])
     return narrowed
 
 
-def widen_span(span: Span, tried: Sequence[float], at_best: float) -> Span:
-    """The range that some of the best values of a parameter speak for.
+def estimate_range(values: Sequence[float]) -> Span:
+    """The range that some values would be uniform draws from.
 
     Args:
-        span: In which they were drawn.
-        tried: The values, at least one.
-        at_best: That of the best trial, which may be `nan`.
+        values: At least two.
 
-    Returns: The estimate above, within `span` but where the best lies at its
-        edge.
+    Returns: The unbiased estimate above.
 
     Example:
-        >>> widen_span(Span(0.0, 1.0), [0.4, 0.5, 0.6], 0.5)
-        Span(low=0.30..., high=0.7...)
-        >>> widen_span(Span(0.0, 1.0), [0.6, 0.8, 1.0], 1.0)
-        Span(low=0.39..., high=1.25)
+        >>> estimate_range([2.0, 4.0, 3.0])
+        Span(low=1.0, high=5.0)
     """
-    low, high = min(tried), max(tried)
-    if len(tried) > 1:
-        margin = (high - low) / (len(tried) - 1)
-        low, high = max(span.low, low - margin), min(span.high, high + margin)
-    else:
-        low, high = span
+    low, high = min(values), max(values)
+    margin = (high - low) / (len(values) - 1)
+    return Span(low - margin, high + margin)
+
+
+def span_around(
+    span: Span, best: Sequence[float], worse: Sequence[float], top: float
+) -> Span:
+    """The range to look at next.
+
+    It reaches to the nearest values that were tried and are worse, for the
+    best of all may lie in any gap before these.
+
+    Args:
+        span: In which all were drawn.
+        best: The values of the best trials, at least one.
+        worse: Those of the others.
+        top: That of the very best trial, or `nan`.
+
+    Returns: A range within `span` but where `top` lies at its edge.
+
+    Example:
+        >>> span_around(Span(0, 16), [6, 7, 8], [2, 11], 7)
+        Span(low=2, high=11)
+        >>> span_around(Span(0, 16), [12, 14, 16], [9], 16)
+        Span(low=9, high=20.0)
+    """
+    low, high = estimate_range(best) if len(best) > 1 else span
+    low = min(low, max((x for x in worse if x < min(best)), default=span.low))
+    high = max(
+        high, min((x for x in worse if x > max(best)), default=span.high)
+    )
+    low, high = max(low, span.low), min(high, span.high)
     width = span.high - span.low
-    if at_best - span.low <= EDGE * width:
+    if top - span.low <= EDGE * width:
         low = span.low - WIDENING * width
-    if span.high - at_best <= EDGE * width:
+    if span.high - top <= EDGE * width:
         high = span.high + WIDENING * width
     return Span(low, high)
 
 
-def _narrow(
-    declared: "HyperParameter",
-    parameter: "HyperParameter",
-    tried: list[Any],
-    at_best: Any,
-) -> "HyperParameter":
-    config = parameter.get_config()
+class _Found(NamedTuple):
+    """What the trials tell of a parameter.
+
+    Args:
+        declared: With the limits that it was declared with.
+        parameter: As it was sampled.
+        best: Its values in the best trials.
+        worse: Its values in the others.
+        top: Its value in the very best trial, if it was met there.
+    """
+
+    declared: Any
+    parameter: Any
+    best: list[Any]
+    worse: list[Any]
+    top: Any
+
+
+def _narrow(found: _Found) -> "HyperParameter":
+    config = found.parameter.get_config()
     if "min_value" in config:
-        config |= _narrow_range(declared, parameter, tried, at_best)
+        config |= _narrow_range(found)
     elif "values" in config:
-        config["values"] = [v for v in config["values"] if v in tried]
-        config["default"] = tried[0]
-    elif len(set(tried)) == 1 and "value" not in config:
-        return _fixed(parameter, tried[0])
-    return type(parameter).from_config(config)
+        config["values"] = [v for v in config["values"] if v in found.best]
+        config["default"] = found.best[0]
+    elif len(set(found.best)) == 1 and "value" not in config:
+        return _fixed(found.parameter, found.best[0])
+    return type(found.parameter).from_config(config)
 
 
-def _narrow_range(
-    declared: Any, parameter: Any, tried: list[float], at_best: float | None
-) -> dict[str, float]:
+def _narrow_range(found: _Found) -> dict[str, float]:
     """The new limits of a number, and a default within them."""
+    declared, parameter = found.declared, found.parameter
     is_log = parameter.sampling == "log"
     scale = math.log if is_log else float
     back = math.exp if is_log else float
     limits = Span(scale(declared.min_value), scale(declared.max_value))
-    span = widen_span(
+    span = span_around(
         Span(scale(parameter.min_value), scale(parameter.max_value)),
-        [scale(value) for value in tried],
-        math.nan if at_best is None else scale(at_best),
+        [scale(value) for value in found.best],
+        [scale(value) for value in found.worse],
+        math.nan if found.top is None else scale(found.top),
     )
     is_whole = isinstance(parameter.min_value, int)
     if not is_log or is_whole or parameter.step is not None:
@@ -147,7 +188,7 @@ def _narrow_range(
     low, high = back(span.low), back(span.high)
     if is_whole:  # rounding errors of the logarithm are no step further
         low, high = math.floor(low + 1e-6), math.ceil(high - 1e-6)
-    return {"min_value": low, "max_value": high, "default": tried[0]}
+    return {"min_value": low, "max_value": high, "default": found.best[0]}
 
 
 def _whole_steps(span: Span, limits: Span, step: float) -> Span:
@@ -164,10 +205,14 @@ def _fixed(parameter: "HyperParameter", value: Any) -> "HyperParameter":
     return Fixed(parameter.name, value, conditions=parameter.conditions)
 
 
-def _is_active(parameter: "HyperParameter", values: Values) -> bool:
-    return parameter.name in values and all(
-        condition.is_active(values) for condition in parameter.conditions
-    )
+def _values_of(parameter: "HyperParameter", trials: list[Values]) -> list[Any]:
+    """Its values in those trials that met its conditions."""
+    return [
+        x[parameter.name]
+        for x in trials
+        if parameter.name in x
+        and all(c.is_active(x) for c in parameter.conditions)
+    ]
 
 
 def _key(parameter: "HyperParameter") -> tuple[str, str]:

@@ -1,10 +1,13 @@
-import math
-
 import keras_tuner
 import numpy as np
 import pytest
 
-from dropzoo.search.narrow_space import Span, narrow_space, widen_span
+from dropzoo.search.narrow_space import (
+    Span,
+    estimate_range,
+    narrow_space,
+    span_around,
+)
 
 
 def space_of(*entries):
@@ -28,10 +31,16 @@ def test_the_range_is_the_unbiased_estimate_from_uniform_draws():
     # Of n uniform draws, E[max - min] = (n - 1) / (n + 1) of the range.
     rng = np.random.default_rng(0)
     draws = rng.uniform(size=(4000, 6))
-    wide = Span(-10.0, 11.0)
-    spans = [widen_span(wide, list(x), math.nan) for x in draws]
+    spans = [estimate_range(list(x)) for x in draws]
     assert np.mean([x.low for x in spans]) == pytest.approx(0, abs=0.01)
     assert np.mean([x.high for x in spans]) == pytest.approx(1, abs=0.01)
+
+
+def test_a_gap_beside_the_best_is_looked_into():
+    # Nothing was tried between the best, up to 3, and 9, which is worse.
+    wide = Span(0.0, 10.0)
+    assert span_around(wide, [2.0, 3.0, 2.5], [9.0, 1.0], 2.0) == (1.0, 9.0)
+    assert span_around(wide, [2.0, 3.0, 2.5], [9.0], 2.0) == (0.0, 9.0)
 
 
 def test_a_logarithmic_range_shrinks_in_logarithms():
@@ -44,7 +53,7 @@ def test_a_logarithmic_range_shrinks_in_logarithms():
 
 
 def test_a_logarithmic_range_goes_beyond_the_edge_where_the_best_lies():
-    tried = [{"rate": 0.9}, {"rate": 0.1}, {"rate": 0.3}]
+    tried = [{"rate": x} for x in (0.9, 0.1, 0.3, 0.03)]
     rate = narrow(space_of(RATE), tried)["rate"]
     assert rate.max_value == pytest.approx(10 ** (0.25 * 6))
     assert rate.min_value > 1e-2
@@ -53,9 +62,9 @@ def test_a_logarithmic_range_goes_beyond_the_edge_where_the_best_lies():
 def test_a_narrowed_range_is_widened_again_up_to_what_was_declared():
     declared = space_of(("Float", "drop", dict(min_value=0.0, max_value=0.9)))
     around = space_of(("Float", "drop", dict(min_value=0.4, max_value=0.8)))
-    tried = [{"drop": 0.8}, {"drop": 0.7}, {"drop": 0.75}]
+    tried = [{"drop": x} for x in (0.8, 0.7, 0.75, 0.5, 0.6)]
     drop = narrow(declared, tried, around)["drop"]
-    assert drop.max_value == pytest.approx(0.9)
+    assert (drop.min_value, drop.max_value) == pytest.approx((0.6, 0.9))
     tried = [{"drop": 0.4}, {"drop": 0.5}, {"drop": 0.45}]
     drop = narrow(declared, tried, around)["drop"]
     assert drop.min_value == pytest.approx(0.3)
@@ -70,7 +79,10 @@ def test_steps_stay_on_their_grid():
             dict(min_value=2, max_value=64, step=2, sampling="log"),
         ),
     )
-    tried = [dict(units=u, deep=d) for u, d in ((64, 8), (80, 4), (112, 8))]
+    tried = [
+        dict(units=u, deep=d)
+        for u, d in ((64, 8), (80, 4), (112, 8), (32, 16), (144, 2))
+    ]
     new = narrow(space, tried)
     assert (new["units"].min_value, new["units"].max_value) == (32, 144)
     assert set(new["deep"].values) == {2, 4, 8, 16}
@@ -80,7 +92,7 @@ def test_whole_numbers_on_a_logarithmic_scale_keep_to_their_limits():
     space = space_of(
         ("Int", "units", dict(min_value=8, max_value=512, sampling="log"))
     )
-    units = narrow(space, [{"units": u} for u in (512, 200, 100)])["units"]
+    units = narrow(space, [{"units": u} for u in (512, 200, 100, 50)])["units"]
     assert (units.min_value, units.max_value) == (44, 512)
 
 
@@ -116,10 +128,12 @@ def conditional_space():
 
 def test_a_condition_that_no_good_trial_met_is_dropped():
     tried = [{"optimizer": "sgd", "momentum": m} for m in (0.5, 0.6, 0.7)]
+    tried += [{"optimizer": "sgd", "momentum": m} for m in (0.45, 0.9)]
     tried += [{"optimizer": "adam", "beta": 0.9}] * 3
     new = narrow(conditional_space(), tried)
     assert list(new) == ["optimizer", "momentum"]
     assert new["momentum"].min_value == pytest.approx(0.4)
+    assert new["momentum"].max_value == pytest.approx(0.9)
     assert [c.name for c in new["momentum"].conditions] == ["optimizer"]
 
 
