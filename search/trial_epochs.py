@@ -91,7 +91,7 @@ class TrialEpochs(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._saved is not None:
-            facts, arrays = self._saved
+            arrays, facts = self._saved
             states = unpack(facts["states"], arrays)
             for callback, state in zip(self.others, states, strict=True):
                 set_state(callback, state)
