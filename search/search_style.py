@@ -31,6 +31,9 @@ td.ranges { min-width: 9rem; vertical-align: middle; }
 .range i { position: absolute; top: 0; bottom: 0; border-radius: 4px;
   min-width: 3px; }
 #stages td.words { min-width: 9rem; }
+/* What a trial says runs below the other cells of its row. */
+#trials th small { width: 0; }
+#trials small span { display: block; width: min(30rem, 75vw); }
 .importance { max-width: 36rem; }
 @media print { .parallel { min-width: 0 !important; } }
 """

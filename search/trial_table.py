@@ -66,7 +66,10 @@ def _row(trial: TrialRecord, words: Mapping[str, bool]) -> list[Cell]:
     told = sentence(trial.message) if trial.message else ""
     score = f"{score_of(trial):.5g}" if is_scored(trial) else _state(trial)
     cells: list[Cell] = [
-        heading_cell(trial.trial_id, element("small", told) if told else None),
+        heading_cell(
+            trial.trial_id,
+            element("small", element("span", told)) if told else None,
+        ),
         score,
         str(trial.stage),
         str(trial.epochs) if trial.epochs else DASH,
