@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,22 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 
 from dropzoo.search.coarse_to_fine_oracle import CoarseToFineOracle
-from dropzoo.search.fit_arguments import FitArguments, pickle_for_processes
+from dropzoo.search.fit_arguments import FitArguments
 from dropzoo.search.kept_weights import KeptWeights
 from dropzoo.search.search_identity import (
     check_identity,
     identify_search,
     write_identity,
 )
+from dropzoo.search.search_plan import check_counts
 from dropzoo.search.search_progress import SearchProgress
 from dropzoo.search.stage_values import derive_seed
 from dropzoo.search.trial_job import TrialJob, TrialOutcome, load_weights
-from dropzoo.search.trial_process import TrialHere, TrialProcess
+from dropzoo.search.trial_process import (
+    TrialHere,
+    TrialProcess,
+    trial_processes,
+)
 from dropzoo.search.trial_record import TUNER
 from dropzoo.search.trial_workers import (
     SIGN_OF_LIFE,
@@ -126,7 +130,7 @@ class CoarseToFine(keras_tuner.Tuner):
         project_name: str = "search",
         overwrite: bool = False,
     ):
-        _check_counts(workers, trials_per_process, keep_best, in_process)
+        check_counts(workers, trials_per_process, keep_best, in_process)
         oracle = CoarseToFineOracle(
             objective,
             max_trials=max_trials,
@@ -165,6 +169,8 @@ class CoarseToFine(keras_tuner.Tuner):
                 project_name=project_name,
                 overwrite=overwrite,
             )
+            if not self._is_worker() and not self.oracle.trials:
+                self._take_over(project)  # of a tuner by another name
         write_identity(project, facts)
         self._kept = KeptWeights(project)
         self._often: float | None = None
@@ -188,6 +194,8 @@ class CoarseToFine(keras_tuner.Tuner):
         if self._is_chief:
             with _no_output():  # KerasTuner prints conditions as it sends them
                 super().search(*fit_args, **fit_kwargs)
+            self._kept.adopt()
+            self._keep_weights()
         else:
             verbose = bool(fit_kwargs.pop("verbose", 1))
             self._search(FitArguments(fit_args, fit_kwargs), verbose)
@@ -220,9 +228,14 @@ class CoarseToFine(keras_tuner.Tuner):
         if not Path(self._get_tuner_fname()).exists():
             super().save()
 
+    def _take_over(self, project: Path) -> None:
+        if (project / "oracle.json").is_file():
+            self.oracle.reload()
+
     @property
     def _is_chief(self) -> bool:
-        return "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
+        is_shared = "KERASTUNER_ORACLE_IP" in os.environ
+        return is_shared and "chief" in os.environ["KERASTUNER_TUNER_ID"]
 
     def _search(self, arguments: FitArguments, verbose: bool) -> None:
         progress = SearchProgress(
@@ -244,39 +257,32 @@ class CoarseToFine(keras_tuner.Tuner):
         if not self._is_worker():
             self._kept.adopt()
         quiet = _no_output() if self._is_worker() else contextlib.nullcontext()
-        with progress, self._workers(arguments) as workers, quiet:
+        with progress, self._places(arguments) as places, quiet:
             run_trials(
-                workers,
+                [
+                    TrialWorker(f"{self.tuner_id}-{number}", place)
+                    for number, place in enumerate(places)
+                ],
                 self.oracle,
                 self._job,
                 end,
                 sign_of_life=min(SIGN_OF_LIFE, self.lost_after / 4),
             )
-        self._keep_weights()
+        if not self._is_worker():  # whose chief may be gone by now
+            self._keep_weights()
 
-    @contextlib.contextmanager
-    def _workers(self, arguments: FitArguments) -> Iterator[list[TrialWorker]]:
-        """Places for trials, whose processes end with the block."""
-        with tempfile.TemporaryDirectory(prefix="dropzoo-search-") as folder:
-            places: list[TrialProcess | TrialHere]
-            if self.in_process:
-                places = [TrialHere(self.hypermodel, arguments)]
-            else:
-                luggage = pickle_for_processes(
-                    self.hypermodel, arguments.in_files(Path(folder))
-                )
-                places = [
-                    TrialProcess(luggage, self.trials_per_process)
-                    for _ in range(self.workers)
-                ]
-            try:
-                yield [
-                    TrialWorker(f"{self.tuner_id}-{number}", place)
-                    for number, place in enumerate(places)
-                ]
-            finally:
-                for place in places:
-                    place.close()
+    def _places(
+        self, arguments: FitArguments
+    ) -> contextlib.AbstractContextManager[Sequence[TrialHere | TrialProcess]]:
+        if self.in_process:
+            here = TrialHere(self.hypermodel, arguments)
+            return contextlib.nullcontext([here])
+        return trial_processes(
+            self.hypermodel,
+            arguments,
+            number=self.workers,
+            trials_per_process=self.trials_per_process,
+        )
 
     def _job(self, trial: Trial) -> TrialJob:
         self.on_trial_begin(trial)
@@ -331,25 +337,3 @@ def _no_output() -> Iterator[None]:
 
 def _is_of_hyperband(trial: Trial) -> bool:
     return f"{TUNER}bracket" in trial.hyperparameters.values
-
-
-def _check_counts(
-    workers: int, trials_per_process: int, keep_best: int, in_process: bool
-) -> None:
-    """Refuses numbers of which there must be some."""
-    counts = {
-        "workers": (workers, 1),
-        "trials_per_process": (trials_per_process, 1),
-        "keep_best": (keep_best, 0),
-    }
-    for name, (count, least) in counts.items():
-        if not isinstance(count, int) or count < least:
-            raise ValueError(
-                f"CoarseToFine: `{name}` must be an integer of at least "
-                f"{least}. Received: {name}={count!r}"
-            )
-    if in_process and workers > 1:
-        raise ValueError(
-            "CoarseToFine: `workers` must be 1 with `in_process=True`, as one "
-            f"process trains one network at a time. Received: workers={workers}"
-        )

@@ -188,6 +188,7 @@ class CoarseToFineOracle(keras_tuner.Oracle):
         self._cut_hopeless(self._begun[-1])
         ended = [self.trials[name] for name in self.end_order]
         self.verdict = self.verdict or sentence_of_failures(ended, last=3)
+        self.save()  # without the trial among those that run
 
     def get_state(self) -> dict[str, Any]:
         state = super().get_state()
@@ -213,9 +214,10 @@ class CoarseToFineOracle(keras_tuner.Oracle):
 
     def reload(self) -> None:
         super().reload()
-        for trial in self.trials.values():  # killed before that was noted
-            if trial.trial_id not in (*self.end_order, *self._retry_queue):
-                self._retry_queue.append(trial.trial_id)
+        # A search may be killed between any two of its files.
+        self._retry_queue = sorted(
+            set(self.trials).difference(self.end_order), reverse=True
+        )
 
     def _save_trial(self, trial: Trial) -> None:
         with atomic_write(self._trial_folder(trial) / "trial.json") as part:

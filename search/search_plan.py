@@ -42,3 +42,34 @@ def check_plan(
             "CoarseToFine: `seed` must be an integer in [0, 2**32). "
             f"Received: seed={seed!r}"
         )
+
+
+def check_counts(
+    workers: int, trials_per_process: int, keep_best: int, in_process: bool
+) -> None:
+    """Refuses numbers of which there must be some.
+
+    Args:
+        workers: Number of trials that run at once.
+        trials_per_process: After how many trials a process is replaced.
+        keep_best: Number of trials whose weights are kept.
+        in_process: Whether trials run in this process.
+
+    Raises: ValueError where one breaks its rule.
+    """
+    counts = {
+        "workers": (workers, 1),
+        "trials_per_process": (trials_per_process, 1),
+        "keep_best": (keep_best, 0),
+    }
+    for name, (count, least) in counts.items():
+        if not isinstance(count, int) or count < least:
+            raise ValueError(
+                f"CoarseToFine: `{name}` must be an integer of at least "
+                f"{least}. Received: {name}={count!r}"
+            )
+    if in_process and workers > 1:
+        raise ValueError(
+            "CoarseToFine: `workers` must be 1 with `in_process=True`, as one "
+            f"process trains one network at a time. Received: workers={workers}"
+        )

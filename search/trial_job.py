@@ -85,11 +85,16 @@ def run_trial(
         report: Called after each epoch with its number, from 0 on, and its
             metrics; training goes on while it says so.
 
-    Returns: How it ended; an error in it is a failure of this trial only.
+    Returns: How it ended; an error in it is a failure of this trial only, but
+        for a `keras_tuner.errors.FatalError`.
     """
+    from keras_tuner.errors import FatalError
+
     started = time.monotonic()
     try:
         outcome = _train(hypermodel, job, arguments, report)
+    except FatalError as error:
+        outcome = TrialOutcome(fatal=str(error))
     except Exception as error:
         outcome = TrialOutcome(
             message=sentence_of_error(error), trace=traceback.format_exc()

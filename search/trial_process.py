@@ -4,17 +4,18 @@ Keras and TensorFlow keep memory of every network that was ever built. A
 process that trains only a few gives it all back.
 """
 
+import contextlib
 import multiprocessing
-import os
-import pickle
-import signal
-import threading
+import tempfile
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dropzoo.search.fit_arguments import FitArguments
-from dropzoo.search.trial_failure import sentence_of_death, sentence_of_error
+from dropzoo.search.fit_arguments import FitArguments, pickle_for_processes
+from dropzoo.search.trial_failure import sentence_of_death
 from dropzoo.search.trial_job import Report, TrialJob, TrialOutcome, run_trial
+from dropzoo.search.trial_server import serve_trials
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -146,69 +147,31 @@ class TrialHere:
         """Does nothing."""
 
 
-def serve_trials(
-    connection: Connection, luggage: bytes, settings: tuple[str, str]
-) -> None:
-    """Runs the trials that come through a connection, until it is closed.
+@contextlib.contextmanager
+def trial_processes(
+    hypermodel: "keras_tuner.HyperModel",
+    arguments: FitArguments,
+    *,
+    number: int = 1,
+    trials_per_process: int = 10,
+) -> Iterator[list[TrialProcess]]:
+    """Gives places for trials, whose processes end with the block.
 
     Args:
-        connection: To the search.
-        luggage: From `pickle_for_processes`.
-        settings: Keras's float type and dtype policy.
+        hypermodel: Builds and trains networks.
+        arguments: Of `fit`; arrays go to all processes through one file each.
+        number: Of places.
+        trials_per_process: After how many trials a process is replaced.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the search sees to Ctrl-C
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    try:
-        while True:
-            job = connection.recv()
-            connection.send(_run(job, connection, luggage, settings))
-    except (EOFError, OSError):
-        return
-
-
-_unpacked: tuple[Any, FitArguments] | None = None
-
-
-def _run(
-    job: TrialJob,
-    connection: Connection,
-    luggage: bytes,
-    settings: tuple[str, str],
-) -> TrialOutcome:
-    """Runs a trial; the first one unpacks what all need."""
-    global _unpacked
-    if _unpacked is None:
+    with tempfile.TemporaryDirectory(prefix="dropzoo-search-") as folder:
+        luggage = pickle_for_processes(
+            hypermodel, arguments.in_files(Path(folder))
+        )
+        places = [
+            TrialProcess(luggage, trials_per_process) for _ in range(number)
+        ]
         try:
-            _unpacked = _unpack(luggage, settings)
-        except Exception as error:
-            return TrialOutcome(
-                fatal="CoarseToFine: the hypermodel and the arguments of "
-                "`search` must be importable in other processes, from a "
-                "module or a script; or pass `in_process=True`. Received: "
-                f"{sentence_of_error(error)}"
-            )
-
-    def report(epoch: int, metrics: dict[str, float]) -> bool:
-        connection.send((epoch, metrics))
-        return connection.recv()
-
-    return run_trial(_unpacked[0], job, _unpacked[1], report)
-
-
-def _unpack(
-    luggage: bytes, settings: tuple[str, str]
-) -> tuple[Any, FitArguments]:
-    import keras
-
-    keras.config.set_floatx(settings[0])
-    keras.config.set_dtype_policy(settings[1])
-    return pickle.loads(luggage)
-
-
-def _die_with_parent() -> None:
-    """Ends this process with the search, which may have been killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+            yield places
+        finally:
+            for place in places:
+                place.close()

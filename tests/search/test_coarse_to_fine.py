@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from landscape import (
     Diverging,
+    Fatal,
     Flawed,
     Landscape,
     Mishaps,
@@ -188,6 +189,20 @@ def test_the_same_error_three_times_ends_the_search(make):
     with pytest.raises(RuntimeError, match="3 trials in a row.*a flaw of"):
         tuner.search(verbose=0)
     assert len(read_trials(tuner.project_dir)) == 3
+
+
+def test_a_fatal_error_ends_the_search_at_once(make):
+    with pytest.raises(ValueError, match="no photos at all"):
+        make(Fatal()).search(verbose=0)
+
+
+def test_a_tuner_of_another_name_goes_on_with_the_search(make, monkeypatch):
+    make(max_trials=4).search(verbose=0)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "desk")
+    tuner = make(max_trials=4)
+    assert len(tuner.oracle.trials) == 4
+    tuner.search(verbose=0)
+    assert tuner.hypermodel.fits == 0
 
 
 def test_a_search_in_which_everything_diverges_ends_after_a_stage(make):

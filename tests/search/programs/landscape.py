@@ -95,6 +95,13 @@ class Flawed(Landscape):
         raise ValueError("a flaw of the program")
 
 
+class Fatal(Landscape):
+    """Asks for the end of the search."""
+
+    def logs(self, values, epoch):
+        raise keras_tuner.errors.FatalValueError("no photos at all")
+
+
 class Diverging(Landscape):
     """Diverges in every trial."""
 
