@@ -7,7 +7,7 @@ Searches heads on random features of the size of 300 photos that a network has
 seen, in one process, and prints seconds for a trial and how much the process
 grows by: with the hypermodel alone, in KerasTuner's `RandomSearch`, which
 writes files for every trial, and in the same search when every trial compiles
-a model of its own, as is usual. The table is shown in docs/search.md.
+a model of its own, as is usual.
 """
 
 import dataclasses

@@ -110,6 +110,20 @@ class HeadHyperModel(keras_tuner.HyperModel):
                 space[name].declare(hp, name)
         return {name: hp.get(name) for name in HEAD_PARAMETERS}
 
+    def schedule(
+        self, hp: keras_tuner.HyperParameters, steps: int
+    ) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The learning rate of a trial.
+
+        Args:
+            hp: The trial's parameters.
+            steps: Number of steps of the whole training.
+        """
+        drawn = self.settings(hp)
+        return schedules.get(
+            drawn["schedule"], peak=drawn["peak_rate"], steps=steps
+        )
+
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The head of a trial, as it begins.
 
