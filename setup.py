@@ -14,6 +14,7 @@ FOLDERS = (
     "callbacks",
     "data",
     "evaluation",
+    "search",
     "recipes",
 )
 

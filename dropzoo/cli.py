@@ -38,6 +38,9 @@ VERBS = {
     "snapshot": Verb(
         "dropzoo.recipes.snapshot_ensemble", "train once, keep several to vote"
     ),
+    "search": Verb(
+        "dropzoo.recipes.search", "search for the best settings of a training"
+    ),
     "evaluate": Verb(
         "dropzoo.recipes.evaluate", "measure a run on labelled photos"
     ),

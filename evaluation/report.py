@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 from .report_calibration import calibration_section
 from .report_classes import classes_section
@@ -11,10 +10,9 @@ from .report_content import ReportContent
 from .report_data import data_section
 from .report_facts import model_section, repeat_section, timings_section
 from .report_headline import headline_section
-from .report_markup import element, render
 from .report_members import members_section
 from .report_mistakes import mistakes_section
-from .report_style import STYLE
+from .report_page import Section, write_page
 from .report_training import training_section
 
 SECTIONS = (
@@ -30,9 +28,6 @@ SECTIONS = (
     ("timings", "Where the time went", timings_section),
     ("repeat", "Repeat this run", repeat_section),
 )
-
-# Whatever a file name may hold, the page can neither run nor fetch anything.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
@@ -55,17 +50,11 @@ def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
             f"write_report: the folder of `path` must exist. Received: {path}"
         )
     _check(content)
-    page = "<!DOCTYPE html>\n" + render(_page(content)) + "\n"
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            # File names need not be Unicode; what is not, is spelled out.
-            file.write(page.encode("utf-8", errors="backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    sections = [
+        Section(key, heading, section(content))
+        for key, heading, section in SECTIONS
+    ]
+    write_page(path, content.title, content.summary, sections)
 
 
 def _check(content: ReportContent) -> None:
@@ -89,59 +78,3 @@ def _check(content: ReportContent) -> None:
             "write_report: `comparison.kept` must be one of "
             f"{list(comparison.scores)}. Received: {comparison.kept!r}"
         )
-
-
-def _page(content: ReportContent) -> Element:
-    shown = [
-        (key, heading, children)
-        for key, heading, section in SECTIONS
-        if (children := section(content))
-    ]
-    return element(
-        "html",
-        _head(content.title),
-        element(
-            "body",
-            element(
-                "header",
-                element("h1", content.title),
-                [element("p", line) for line in content.summary],
-                _contents([(key, heading) for key, heading, _ in shown]),
-            ),
-            element("main", [_section(*parts) for parts in shown]),
-            element("footer", "Written by dropzoo."),
-        ),
-        lang="en",
-    )
-
-
-def _head(title: str) -> Element:
-    return element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element(
-            "meta",
-            name="viewport",
-            content="width=device-width, initial-scale=1",
-        ),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("link", rel="icon", href="data:,"),
-        element("style", STYLE),
-    )
-
-
-def _contents(headings: list[tuple[str, str]]) -> Element:
-    links = [element("a", heading, href=f"#{key}") for key, heading in headings]
-    return element("nav", links, aria_label="Contents")
-
-
-def _section(key: str, heading: str, children: list[Element]) -> Element:
-    return element(
-        "section",
-        element("h2", heading, id=f"{key}-heading"),
-        children,
-        id=key,
-        aria_labelledby=f"{key}-heading",
-    )

@@ -64,33 +64,34 @@ def _figures(content: ReportContent, metrics: Metrics) -> Iterator[Element]:
     probe = content.probe_metrics
     if probe is not None:
         gain = points(metrics.accuracy - probe.accuracy)
-        yield _figure(
+        yield figure(
             "Head on frozen features",
             percent(probe.accuracy),
             f"the final model: {gain}",
         )
     if metrics.top5_accuracy is not None:
-        yield _figure(
+        yield figure(
             "Right within five guesses", percent(metrics.top5_accuracy)
         )
-    yield _figure(
+    yield figure(
         "Macro F1", percent(metrics.macro_f1), "every class counts the same"
     )
-    yield _figure(
+    yield figure(
         "Calibration error",
         percent(metrics.expected_calibration_error),
         "0 % is perfect",
     )
-    yield _figure(
+    yield figure(
         "Negative log-likelihood",
         f"{metrics.negative_log_likelihood:.3f}",
         "lower is better",
     )
     if content.timings:
-        yield _figure("Time", seconds(sum(t for _, t in content.timings)))
+        yield figure("Time", seconds(sum(t for _, t in content.timings)))
 
 
-def _figure(title: str, value: str, note: str = "") -> Element:
+def figure(title: str, value: str, note: str = "") -> Element:
+    """Shows a small figure below its title."""
     return element(
         "div",
         element("dt", title),

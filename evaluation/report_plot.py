@@ -71,13 +71,20 @@ class Plot:
         self, label: str, text: Callable[[float], str], *, integer: bool = False
     ) -> list[Element]:
         """Draws the numbers and the name of the axis under the frame."""
+        chosen = ticks(self.x_range, integer=integer)
+        return self.named_axis(label, [(tick, text(tick)) for tick in chosen])
+
+    def named_axis(
+        self, label: str, named: Sequence[tuple[float, str]]
+    ) -> list[Element]:
+        """Draws given values and the name of the axis under the frame."""
         numbers = [
-            _text(self.x(tick), self.bottom + 17, text(tick), "middle")
-            for tick in ticks(self.x_range, integer=integer)
+            _text(self.x(tick), self.bottom + 17, text, "middle")
+            for tick, text in named
         ]
         middle = (self.left + self.right) / 2
-        named = _text(middle, self.bottom + 36, label, "middle", "label")
-        return [*numbers, named]
+        name = _text(middle, self.bottom + 36, label, "middle", "label")
+        return [*numbers, name]
 
     def vertical_axis(self, text: Callable[[float], str]) -> list[Element]:
         """Draws the numbers left of the frame and a line for each."""

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BELOW_MODELS = {"layers", "schedules"}
 BELOW_DATA = BELOW_MODELS | {"models"}
-BELOW_RECIPES = BELOW_DATA | {"callbacks", "data", "evaluation"}
+BELOW_SEARCH = BELOW_DATA | {"callbacks", "data", "evaluation"}
+BELOW_RECIPES = BELOW_SEARCH | {"search"}
 MAY_IMPORT = {
     "layers": set(),
     "schedules": set(),
@@ -24,6 +25,7 @@ MAY_IMPORT = {
     "callbacks": BELOW_DATA,
     "data": BELOW_DATA,
     "evaluation": BELOW_DATA | {"data"},
+    "search": BELOW_SEARCH,
     "recipes": BELOW_RECIPES,
 }
 # What the front door defines for everybody, `from dropzoo import ...`.

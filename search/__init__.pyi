@@ -1,0 +1,16 @@
+from .coarse_to_fine import CoarseToFine as CoarseToFine
+from .coarse_to_fine_oracle import CoarseToFineOracle as CoarseToFineOracle
+from .head_hypermodel import HeadHyperModel as HeadHyperModel
+from .hparams_log import log_hparams as log_hparams
+from .narrow_space import narrow_space as narrow_space
+from .ranges import Choice as Choice
+from .ranges import Continuous as Continuous
+from .ranges import Fixed as Fixed
+from .ranges import Whole as Whole
+from .search_report import write_search_report as write_search_report
+from .search_space import SearchSpace as SearchSpace
+from .shared_search import share_search as share_search
+from .space_words import read_space as read_space
+from .trial_record import TrialRecord as TrialRecord
+from .trial_record import read_trials as read_trials
+from .zoo_hypermodel import ZooHyperModel as ZooHyperModel
