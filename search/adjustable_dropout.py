@@ -24,7 +24,7 @@ class AdjustableDropout(keras.layers.Layer):
 
     Example:
         >>> layer = AdjustableDropout(seed=0)
-        >>> layer.rate.assign(0.5)
+        >>> _ = layer.rate.assign(0.5)
         >>> sorted(set(ops.convert_to_numpy(
         ...     layer(ops.ones(100), training=True)).tolist()))
         [0.0, 2.0]

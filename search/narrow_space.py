@@ -56,8 +56,9 @@ def narrow_space(
         >>> space = keras_tuner.HyperParameters()
         >>> _ = space.Float("rate", 1e-6, 1.0, sampling="log")
         >>> tried = [{"rate": 10.0 ** -k} for k in (2, 3, 4, 1, 5, 0, 6)]
-        >>> narrow_space(space, space, tried).space
-        [Float(name: 'rate', min_value: '1e-05', max_value: '0.1', ...]
+        >>> (rate,) = narrow_space(space, space, tried).space
+        >>> f"{rate.min_value:.2g} to {rate.max_value:.2g}"
+        '1e-05 to 0.1'
     """
     from keras_tuner import HyperParameters
 
