@@ -1,7 +1,8 @@
 """A training on photos that kills itself, for `test_killed_training.py`.
 
-    python killed_training.py eagerly|compiled
+    python killed_training.py simply|eagerly|compiled
 
+Simply means on pixels in memory; else a pipeline reads and changes photos.
 Reads a line of JSON for each life from standard input: the folder of the
 training and the moment of death, or `null`. Each life is a process forked from
 this one, which has imported everything and computed nothing. Prints how each
@@ -58,6 +59,17 @@ def crops_of_two_photos():
         digests=["0"] * COUNT,
         reader=images.__getitem__,
     )
+
+
+def batches_in_memory(examples, step):
+    """From that step on, each epoch in an order of its own."""
+    orders = [
+        np.random.default_rng(i).permutation(COUNT) for i in range(EPOCHS)
+    ]
+    order = np.concatenate(orders)[step * BATCH :]
+    pixels = np.stack([examples.reader(i)[:SIDE, :SIDE] for i in order])
+    labels = examples.labels[order]
+    return tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(BATCH)
 
 
 def new_network():
@@ -154,6 +166,8 @@ def train(folder, moment):
 
     @functools.cache  # in the middle of an epoch it is asked for twice
     def batches(step):
+        if sys.argv[1] == "simply":
+            return batches_in_memory(examples, step)
         return training_batches(
             examples,
             (SIDE, SIDE),
@@ -173,7 +187,7 @@ def train(folder, moment):
             ),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
-            run_eagerly=sys.argv[1] == "eagerly",
+            run_eagerly=sys.argv[1] != "compiled",
         )
         if optimizer is not None:
             network.optimizer.build(network.trainable_variables)

@@ -75,7 +75,9 @@ def swa(**options):
     return StochasticWeightAveraging(1, batches=BATCHES, **options)
 
 
-either = pytest.mark.parametrize("make", [ema, swa])
+# What both do alike, one shows in the ordinary run.
+EITHER = [ema, pytest.param(swa, marks=pytest.mark.slow(ci=True))]
+either = pytest.mark.parametrize("make", EITHER)
 
 
 class SavedAfter(keras.callbacks.Callback):
@@ -118,7 +120,7 @@ def plain():
     return noted
 
 
-@pytest.fixture(scope="module", params=[ema, swa])
+@pytest.fixture(scope="module", params=EITHER)
 def validated(request):
     """A training whose validation sees the averages."""
     average = request.param(apply="validation")
@@ -232,6 +234,7 @@ def test_frozen_layers_keep_their_weights_and_statistics():
             assert not layer.trainable
 
 
+@pytest.mark.slow(ci=True)
 def test_a_layer_that_is_thawed_later_joins_with_its_frozen_weights():
     averages = [ema(apply="never"), swa(apply="never")]
     model, noted = build(), Noted()
@@ -251,6 +254,7 @@ def test_a_layer_that_is_thawed_later_joins_with_its_frozen_weights():
     np.testing.assert_allclose(smooth, expected, rtol=1e-5)
 
 
+@pytest.mark.slow(ci=True)
 def test_averages_of_half_precision_weights_are_float32():
     keras.config.set_dtype_policy("bfloat16")
     try:

@@ -85,6 +85,7 @@ def test_the_last_penalty_is_that_of_the_trained_weights():
     assert last < diagnosis.curve().penalty
 
 
+@pytest.mark.slow(ci=True)
 def test_dropout_layers_are_known_if_fit_builds_the_model():
     diagnosis = CurveDiagnosis(say=lambda sentence: None)
     inner = keras.Sequential(
@@ -151,6 +152,7 @@ class Stop(keras.callbacks.Callback):
         pass
 
 
+@pytest.mark.slow(ci=True)
 def test_a_resumed_training_has_the_same_curve(tmp_path):
     def batches(step):
         for number in range(step, 15):

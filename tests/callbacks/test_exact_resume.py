@@ -98,7 +98,12 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("save_freq", "stops"), [("epoch", (1, 12)), (1, (4, 5)), (3, (3, 8))]
+    ("save_freq", "stops"),
+    [
+        pytest.param("epoch", (1, 12), marks=pytest.mark.slow(ci=True)),
+        pytest.param(1, (4, 5), marks=pytest.mark.slow(ci=True)),
+        (3, (3, 8)),
+    ],
 )
 def test_a_stopped_training_ends_to_the_bit(tmp_path, whole, save_freq, stops):
     for step in stops:
@@ -123,6 +128,7 @@ def callbacks_of_keras(folder):
     )
 
 
+@pytest.mark.slow(ci=True)
 def test_callbacks_of_keras_go_on_too(tmp_path):
     def run(folder, stop=None):
         return train(
@@ -180,6 +186,7 @@ def test_more_epochs_go_on_behind_the_last(tmp_path, whole):
     assert bits(model) == bits(whole[0])
 
 
+@pytest.mark.slow(ci=True)
 def test_the_rest_of_an_epoch_is_not_an_epoch_of_its_own(tmp_path, whole):
     class Epochs(Stop):
         epochs = ()
@@ -194,6 +201,7 @@ def test_the_rest_of_an_epoch_is_not_an_epoch_of_its_own(tmp_path, whole):
     assert rest.epochs == ((1, 8), (2, 12))
 
 
+@pytest.mark.slow(ci=True)
 def test_what_another_callback_stops_in_the_resumed_epoch_stays_stopped(
     tmp_path,
 ):
@@ -225,7 +233,9 @@ def two_epochs(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("share", [0.0, 0.9])
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.0, marks=pytest.mark.slow(ci=True)), 0.9]
+)
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
     tmp_path, two_epochs, whole, share
 ):
@@ -239,6 +249,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(
     assert bits(model) == bits(whole[0])
 
 
+@pytest.mark.slow(ci=True)
 def test_a_foreign_checkpoint_is_told_and_the_one_before_is_used(
     tmp_path, whole
 ):

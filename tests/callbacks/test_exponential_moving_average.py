@@ -29,6 +29,8 @@ def build(optimizer=None, *, batch_norm=False, **options):
     model.compile(
         optimizer or keras.optimizers.SGD(0.5),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        # Sooner begun than a graph, which several steps at once need.
+        run_eagerly="steps_per_execution" not in options,
         **options,
     )
     return model

@@ -36,8 +36,12 @@ MOMENTS = [
 
 @pytest.fixture(
     scope="module",
-    # Each of 22 lives would compile its training anew.
-    params=["eagerly", pytest.param("compiled", marks=pytest.mark.slow)],
+    # Each of 22 lives opens its pipeline, and would compile its training, anew.
+    params=[
+        "simply",
+        pytest.param("eagerly", marks=pytest.mark.slow(ci=True)),
+        pytest.param("compiled", marks=pytest.mark.slow),
+    ],
 )
 def lives(request, tmp_path_factory):
     """The folders of a whole and of a killed training, and how lives ended."""

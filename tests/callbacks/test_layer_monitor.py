@@ -106,6 +106,7 @@ def test_the_training_itself_is_the_same_to_the_bit(watched):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow(ci=True)
 def test_the_history_goes_on_to_the_bit():
     wholes = monitors()
     saved = SavedAfter(*wholes)
@@ -179,6 +180,7 @@ def test_pictures_are_drawn_at_the_end(watched):
     assert not list(folder.glob("*.part*"))
 
 
+@pytest.mark.slow(ci=True)
 def test_without_files_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     both = monitors()

@@ -96,6 +96,7 @@ if not is_jax:  # there Keras cannot train a second time with an average
     OPTIMIZERS["average"] = lambda: keras.optimizers.SGD(0.01, use_ema=True)
 
 RARE = {
+    "number",
     "function",
     "accumulation",
     "layer-wise",
@@ -129,6 +130,7 @@ def test_a_training_goes_on_as_if_there_had_been_no_test(name):
     assert_same(*map(state, models))
 
 
+@pytest.mark.slow(ci=True)
 def test_a_first_training_is_the_same_after_a_test():
     models = [build(OPTIMIZERS["schedule"]()) for _ in range(2)]
     find(models[0])
@@ -140,7 +142,7 @@ def test_a_first_training_is_the_same_after_a_test():
 def test_the_schedule_itself_comes_back():
     schedule = cosine(1e-3, 100)
     optimizer = keras.optimizers.Adam(schedule)
-    model = build(optimizer)
+    model = linear_model(optimizer)
     train(model)
     traced = model.train_function
     find(model)
@@ -166,7 +168,7 @@ def test_an_interruption_leaves_nothing_behind(name, error):
         if batch == 2:
             raise error("stop")
 
-    model = build(OPTIMIZERS[name]())
+    model = linear_model(OPTIMIZERS[name]())
     train(model)
     before, history = state(model), model.history
     finder = LearningRateFinder()
@@ -189,7 +191,8 @@ def test_after_a_stopped_fit_the_user_restores():
     def interrupt(batch, logs):
         raise KeyboardInterrupt
 
-    model, finder = build(OPTIMIZERS["schedule"]()), LearningRateFinder()
+    model = linear_model(OPTIMIZERS["schedule"]())
+    finder = LearningRateFinder()
     train(model)
     before = state(model)
     stop = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
@@ -217,7 +220,7 @@ def test_history_flag_and_generators_are_kept():
 
 
 def test_validation_and_epoch_ends_see_the_model_as_it_was():
-    model = build(OPTIMIZERS["number"]())
+    model = linear_model(OPTIMIZERS["number"]())
     train(model)
     before = model.evaluate(X, Y, return_dict=True, verbose=0)
     finder = LearningRateFinder()
@@ -352,6 +355,7 @@ def test_a_step_that_loss_scaling_skips_does_not_count():
     assert_same_curve(finder.batch_losses, computed_losses(rates))
 
 
+@pytest.mark.slow(ci=True)
 def test_mixed_precision_works():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -398,7 +402,14 @@ def endless():
         yield X[:16], Y[:16]
 
 
-@pytest.mark.parametrize("data", [Batches, as_dataset, endless])
+@pytest.mark.parametrize(
+    "data",
+    [
+        Batches,
+        pytest.param(as_dataset, marks=pytest.mark.slow(ci=True)),
+        endless,
+    ],
+)
 def test_data_of_any_kind_are_repeated(data):
     finder = LearningRateFinder()
     found = finder.find(linear_model(keras.optimizers.SGD(0.01)), data())
@@ -425,7 +436,9 @@ def used_up():
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("data", [seven, used_up])
+@pytest.mark.parametrize(
+    "data", [seven, pytest.param(used_up, marks=pytest.mark.slow(ci=True))]
+)
 def test_data_that_cannot_be_read_again_are_refused(data):
     model = linear_model(keras.optimizers.SGD(0.01))
     before = state(model)

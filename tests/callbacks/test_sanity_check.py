@@ -66,6 +66,7 @@ def begin(check, model):
     check.on_train_begin()
 
 
+@pytest.mark.slow(ci=True)
 def test_random_streams_of_python_and_numpy_stay():
     model = build()
     streams = random.getstate(), str(np.random.get_state())
@@ -130,6 +131,7 @@ def test_a_training_that_goes_on_is_not_looked_at():
     assert not check.is_done
 
 
+@pytest.mark.slow(ci=True)
 def test_looking_at_a_training_that_goes_on_leaves_no_trace():
     plain, checked = build("adam"), build("adam")
     for model in (plain, checked):

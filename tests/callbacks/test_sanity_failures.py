@@ -47,11 +47,14 @@ def only(model, x=X, y=Y, **options):
     "loss, last, y",
     [
         ("sparse_logits", None, Y),
-        ("dense_logits", None, ONE_HOT),
-        (
+        pytest.param(
+            "dense_logits", None, ONE_HOT, marks=pytest.mark.slow(ci=True)
+        ),
+        pytest.param(
             "sparse_categorical_crossentropy",
             layers.Dense(3, "softmax"),
             Y[:, None].astype("float32"),
+            marks=pytest.mark.slow(ci=True),
         ),
         ("binary_crossentropy", layers.Dense(1, "sigmoid"), Y[:, None] // 2),
         ("mse", None, X[:, :3]),
@@ -71,6 +74,7 @@ def test_dropout_batch_norm_and_regularisation_are_sound():
     assert found(model) == []
 
 
+@pytest.mark.slow(ci=True)
 def test_a_new_residual_network_is_judged_by_batch_statistics():
     """By its moving statistics, still 0 and 1, its logits would be large."""
     x = inputs = keras.Input((6,))

@@ -160,6 +160,7 @@ def test_scores_are_those_of_the_epoch_that_ends_the_cycle(trained):
     assert written == snapshots.snapshots
 
 
+@pytest.mark.slow(ci=True)
 def test_a_cycle_that_ends_within_an_epoch_has_no_score(tmp_path):
     snapshots = SnapshotEnsemble(tmp_path)
     rate = SnapshotCosine(0.1, 12, 2)
@@ -168,7 +169,9 @@ def test_a_cycle_that_ends_within_an_epoch_has_no_score(tmp_path):
     assert steps == [(6, True), (12, False)]
 
 
-@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize(
+    "keep", [pytest.param(1, marks=pytest.mark.slow(ci=True)), 2]
+)
 def test_no_more_files_are_kept_than_asked_for(tmp_path, keep):
     noted = Noted(tmp_path)
     snapshots = SnapshotEnsemble(tmp_path, keep=keep)
@@ -194,6 +197,7 @@ def test_the_ensemble_averages_probabilities_of_logits(trained):
     np.testing.assert_allclose(found, np.mean(members, axis=0), atol=1e-6)
 
 
+@pytest.mark.slow(ci=True)
 def test_the_ensemble_averages_probabilities(tmp_path):
     snapshots, noted = SnapshotEnsemble(tmp_path), Noted()
     model = build(three_cycles(), logits=False)
@@ -212,6 +216,7 @@ def test_it_may_average_logits(trained):
     assert {"snapshot_8", "snapshot_16", "snapshot_24"} < names
 
 
+@pytest.mark.slow(ci=True)
 def test_one_snapshot_is_an_ensemble_of_one(tmp_path):
     snapshots = SnapshotEnsemble(tmp_path, keep=1)
     model = build(three_cycles())
@@ -257,6 +262,7 @@ def test_the_saved_ensemble_needs_keras_alone(tmp_path):
     subprocess.run([sys.executable, "-c", source], cwd=tmp_path, check=True)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_training_that_goes_on_ends_with_the_same_snapshots(tmp_path):
     """As `ExactResume` does it: state, weights and step come back."""
     whole = SnapshotEnsemble(tmp_path / "whole", keep=2)
@@ -330,6 +336,7 @@ def test_steps_that_loss_scaling_skips_are_not_counted(tmp_path):
         np.testing.assert_array_equal(found.numpy(), expected)
 
 
+@pytest.mark.slow(ci=True)
 def test_batches_held_back_are_followed_through_the_schedule(tmp_path):
     rate = PerUpdate(SnapshotCosine(0.1, 12, 3), 2)
     optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=2)
@@ -338,12 +345,14 @@ def test_batches_held_back_are_followed_through_the_schedule(tmp_path):
     assert [entry["step"] for entry in snapshots.snapshots] == [8, 16, 24]
 
 
+@pytest.mark.slow(ci=True)
 def test_another_schedule_may_give_the_cycles(tmp_path):
     snapshots = SnapshotEnsemble(tmp_path, schedule=three_cycles())
     fit(build(0.1), snapshots)
     assert [entry["step"] for entry in snapshots.snapshots] == [8, 16, 24]
 
 
+@pytest.mark.slow(ci=True)
 def test_steps_executed_together_must_end_with_the_cycle(tmp_path):
     model = build(SnapshotCosine(0.1, 12, 4), steps_per_execution=2)
     with pytest.raises(ValueError, match="`steps_per_execution` must divide"):

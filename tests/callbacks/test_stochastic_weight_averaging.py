@@ -76,11 +76,16 @@ def test_the_mean_is_of_each_epochs_end_from_the_start_on():
 @pytest.mark.parametrize(
     ("rate", "batches"),
     [
-        (SnapshotCosine(0.5, 20, 5), (12, 16, 20)),
+        pytest.param(
+            SnapshotCosine(0.5, 20, 5),
+            (12, 16, 20),
+            marks=pytest.mark.slow(ci=True),
+        ),
         (CyclicalLearningRate(0.1, 0.5, 3), (13, 19)),
-        (
+        pytest.param(
             keras.optimizers.schedules.CosineDecayRestarts(0.5, 5, 1.0),
             (10, 15, 20),
+            marks=pytest.mark.slow(ci=True),
         ),
     ],
 )
@@ -90,6 +95,7 @@ def test_a_cyclical_rate_gives_the_weights_at_its_minima(rate, batches):
     assert_close(model.get_weights(), noted.mean(*batches))
 
 
+@pytest.mark.slow(ci=True)
 def test_batches_held_back_are_followed_through_the_cycles():
     rate = PerUpdate(SnapshotCosine(0.5, 10, 5), 2)
     optimizer = keras.optimizers.SGD(rate, gradient_accumulation_steps=2)
@@ -98,6 +104,7 @@ def test_batches_held_back_are_followed_through_the_cycles():
     assert_close(model.get_weights(), noted.mean(12, 16, 20))
 
 
+@pytest.mark.slow(ci=True)
 def test_an_epoch_without_an_update_adds_nothing():
     optimizer = keras.optimizers.SGD(0.5, gradient_accumulation_steps=8)
     noted, model = Noted(), build(optimizer)

@@ -59,7 +59,15 @@ def test_shapes_and_number(batches, whole):
         np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("step", [1, LENGTH + 1, 2 * LENGTH, 2 * LENGTH + 1])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(1, marks=pytest.mark.slow(ci=True)),
+        LENGTH + 1,
+        pytest.param(2 * LENGTH, marks=pytest.mark.slow(ci=True)),
+        pytest.param(2 * LENGTH + 1, marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_a_later_start_sees_what_it_would_have_seen(batches, whole, step):
     assert_same(read(batches, step), whole[step:])
 
@@ -77,7 +85,14 @@ def test_the_last_epochs_are_plain(digits, batches, whole):
     assert set(np.unique(whole[-1][1])) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("step", [0, 5, 2 * LENGTH * 2 + 1])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(0, marks=pytest.mark.slow(ci=True)),
+        5,
+        pytest.param(2 * LENGTH * 2 + 1, marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_parts_hold_the_images_of_the_whole_batch(batches, whole, step):
     halves = read(dataclasses.replace(batches, parts=2), step)
     images = np.concatenate([images for images, _ in halves])

@@ -22,6 +22,7 @@ def names(data) -> set[str]:
 # Sources and arguments.
 
 
+@pytest.mark.slow(ci=True)
 def test_loading_needs_neither_keras_nor_tensorflow(make_folder):
     root = make_folder({"a": 5, "b": 5})
     code = (

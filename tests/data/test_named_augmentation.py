@@ -32,11 +32,11 @@ def changed(names, photo, numbers) -> np.ndarray:
 
 @every_change
 def test_equal_seeds_give_equal_images_in_any_order(name, photo):
-    many = changed([name], photo, range(0, 12))
-    later = changed([name], photo, range(8, 12))
-    np.testing.assert_array_equal(later, many[8:])
-    assert len(np.unique(many.reshape(12, -1), axis=0)) > 1
-    assert many.shape == (12, SIZE, SIZE, 3)
+    many = changed([name], photo, range(6))
+    later = changed([name], photo, range(4, 6))
+    np.testing.assert_array_equal(later, many[4:])
+    assert len(np.unique(many.reshape(6, -1), axis=0)) > 1
+    assert many.shape == (6, SIZE, SIZE, 3)
     assert many.min() >= 0
     assert many.max() <= 255
 

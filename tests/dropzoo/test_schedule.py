@@ -10,7 +10,17 @@ from dropzoo import cli, schedule
 from dropzoo.schedules.named import BUILDERS
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow(ci=True)]
+            * (name not in ("cosine", "step")),
+        )
+        for name in BUILDERS
+    ],
+)
 def test_every_schedule_is_drawn(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert schedule.main([name, "--steps", "140", "--peak", "0.2"]) == 0

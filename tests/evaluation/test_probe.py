@@ -207,7 +207,7 @@ def test_blank_photos_give_the_share_of_each_class(clusters, tmp_path):
 @pytest.mark.parametrize(
     ("num_classes", "strengths"),
     [
-        (2, (0.1,)),
+        pytest.param(2, (0.1,), marks=pytest.mark.slow(ci=True)),
         pytest.param(3, (0.01, 0.1), marks=pytest.mark.slow(ci=True)),
     ],
 )

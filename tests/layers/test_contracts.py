@@ -220,12 +220,10 @@ def all_in_one_model():
 
 
 # Without XLA, JAX trains operation by operation, as the tests above call it.
-# TensorFlow takes long to compile with XLA.
+@pytest.mark.slow(ci=True)
 @pytest.mark.parametrize(
     "jit_compile",
-    [True]
-    if keras.backend.backend() == "jax"
-    else [False, pytest.param(True, marks=pytest.mark.slow(ci=True))],
+    [True] if keras.backend.backend() == "jax" else [False, True],
 )
 def test_all_layers_train_together_from_a_dataset(jit_compile):
     import tensorflow as tf

@@ -246,6 +246,7 @@ def test_a_bad_example_harms_no_other(masks, bad, to_numpy):
     assert not np.isfinite(harmed[2]).all()
 
 
+@pytest.mark.slow(ci=True)
 def test_a_network_learns_through_it():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 8)).astype("float32")

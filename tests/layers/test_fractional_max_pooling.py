@@ -37,6 +37,15 @@ KINDS = [
     ("tensorflow", "random", False, "sample"),
 ]
 FEW = [KINDS[0], KINDS[3], KINDS[7]]
+every_kind = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(
+            kind, marks=[pytest.mark.slow(ci=True)] * (kind not in FEW)
+        )
+        for kind in KINDS
+    ],
+)
 
 
 def make(kind, rank=2, **options):
@@ -89,8 +98,15 @@ def slopes_by_hand(x, regions):
 
 @pytest.mark.parametrize(
     ("rank", "kind"),
-    [(2, kind) for kind in KINDS]
-    + [(rank, kind) for rank in (1, 3) for kind in (KINDS[0], KINDS[7])],
+    [(rank, KINDS[7]) for rank in (1, 2, 3)]
+    + [
+        pytest.param(rank, kind, marks=pytest.mark.slow(ci=True))
+        for rank, kind in [
+            *((2, kind) for kind in KINDS if kind != KINDS[7]),
+            (1, KINDS[0]),
+            (3, KINDS[0]),
+        ]
+    ],
 )
 def test_the_output_is_the_maximum_of_each_region(compiled, rank, kind):
     x = images(*SHAPES[rank])
@@ -103,7 +119,7 @@ def test_the_output_is_the_maximum_of_each_region(compiled, rank, kind):
     np.testing.assert_array_equal(output, pool_by_hand(x, regions))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_gradients_go_to_the_first_maximum(gradient, compiled, kind):
     # Half of all numbers are 0, as behind a ReLU: ties everywhere.
     x = np.maximum(images(*SHAPES[2]), 0)
@@ -251,7 +267,7 @@ def test_regions_are_shared_by_what_the_options_say():
     assert differ(torch_sample[..., 0], torch_sample[..., 1])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_inference_is_fixed_and_training_draws(kind):
     x = images(*SHAPES[2])
     layer = make(kind)
@@ -321,7 +337,7 @@ def test_height_and_width_may_be_unknown(kind):
         )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@every_kind
 def test_drawn_regions_are_those_of_a_known_size(kind):
     """On TensorFlow, where lengths may be tensors; elsewhere both are known."""
     known = make(kind).find_regions((3, 11, 12, 4), is_random=True)

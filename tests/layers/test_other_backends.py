@@ -1,9 +1,8 @@
 """Layers on the other backends of Keras.
 
-Keras chooses its backend at import, so each gets processes of its own. In the
-ordinary run JAX takes over a network from TensorFlow. All tests of layers once
-more are slow, since it compiles each operation for each shape; PyTorch, a
-large download, has a marker.
+Keras chooses its backend at import, so each gets processes of its own, which
+are slow: JAX compiles each operation for each shape. PyTorch, a large download,
+has a marker.
 """
 
 import os
@@ -64,6 +63,7 @@ def run_on(backend, *words):
     )
 
 
+@pytest.mark.slow(ci=True)
 def test_jax_infers_what_tensorflow_does_and_trains_all_layers(tmp_path):
     contracts = runpy.run_path(str(FOLDER / "test_contracts.py"))
     together = contracts["all_in_one_model"]()

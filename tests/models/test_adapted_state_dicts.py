@@ -24,7 +24,10 @@ PARTS = {
 SIZE = {"input_shape": (32, 32, 3), "num_classes": 3}
 every_network = pytest.mark.parametrize(
     "name",
-    [pytest.param("densenet121", marks=pytest.mark.slow), "efficientnet_b0"],
+    [
+        pytest.param("densenet121", marks=pytest.mark.slow),
+        pytest.param("efficientnet_b0", marks=pytest.mark.slow(ci=True)),
+    ],
 )
 
 

@@ -35,19 +35,24 @@ SPECS = {
 }
 QUICK = {
     "efficientnet_lite0",
-    "fmp_mnist",
     "lenet5",
     "maxout_cifar",
-    "mobilenet_v2",
-    "nin_cifar",
-    "notes_cnn",
     "resnet20_cifar",
-    "squeezenet1_1",
-    "stochastic_pooling_cnn",
     "vgg11_cifar",
 }
 # With them, one of each family.
-IN_CI = {"densenet_bc40", "googlenet", "resnet18", "wrn16_8"}
+IN_CI = {
+    "densenet_bc40",
+    "fmp_mnist",
+    "googlenet",
+    "mobilenet_v2",
+    "nin_cifar",
+    "notes_cnn",
+    "resnet18",
+    "squeezenet1_1",
+    "stochastic_pooling_cnn",
+    "wrn16_8",
+}
 # Exact counts of trainable parameters, as published.
 PUBLISHED = {
     # torchvision's documentation of its weights ("num_params").
@@ -221,8 +226,18 @@ def test_a_model_takes_raw_pixels_and_ends_in_logits(built):
 # Channels are treated by all networks alike, so that a few stand for the rest.
 @pytest.mark.parametrize(
     ("name", "channels"),
-    [(name, 4) for name in NARROW]
-    + [(name, 1) for name in ("alexnet", "efficientnet_lite0", "lenet5")],
+    [
+        *((name, 4) for name in ("densenet_bc40", "vgg11_cifar")),
+        ("lenet5", 1),
+        *(
+            pytest.param(name, 4, marks=pytest.mark.slow(ci=True))
+            for name in sorted(NARROW.keys() - {"densenet_bc40", "vgg11_cifar"})
+        ),
+        *(
+            pytest.param(name, 1, marks=pytest.mark.slow(ci=True))
+            for name in ("alexnet", "efficientnet_lite0")
+        ),
+    ],
 )
 def test_a_network_takes_odd_sizes_and_any_channels(name, channels):
     side = SPECS[name].smallest_size

@@ -52,7 +52,18 @@ ALL_AT_ONCE = {
 PLAIN_POOLING = (layers.MaxPooling2D, layers.AveragePooling2D)
 ANY_POOLING = (*PLAIN_POOLING, StochasticPooling2D, FractionalMaxPooling2D)
 
-every_kind = pytest.mark.parametrize("name", sorted(SMALL))
+# Those of the ordinary run.
+QUICK = {"lenet5", "stochastic_pooling_cnn", "vgg11_cifar"}
+
+every_kind = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow(ci=True)] * (name not in QUICK)
+        )
+        for name in sorted(SMALL)
+    ],
+)
 every_network = pytest.mark.parametrize(
     "name",
     [

@@ -1,6 +1,7 @@
 """Names of torchvision's DenseNets, by the layout of the paper."""
 
 import keras
+import pytest
 
 from dropzoo.models.densenet_names import densenet_name
 
@@ -21,6 +22,7 @@ def modules(blocks):
     yield from ("features.norm5", "classifier")
 
 
+@pytest.mark.slow(ci=True)
 def test_every_layer_has_its_module():
     model = keras.applications.DenseNet121(
         weights=None, input_shape=(32, 32, 3), include_top=False

@@ -107,6 +107,7 @@ def test_a_backbone_of_any_size_is_measured_where_it_is_called():
     }
 
 
+@pytest.mark.slow(ci=True)
 def test_a_grafted_model_has_the_levels_of_its_original():
     model = create_model("mobilenet_v2", input_shape=(32, 32, 3), num_classes=2)
     levels = ("stride_8", "stride_16")

@@ -114,6 +114,7 @@ def test_a_channel_of_no_variance_is_folded():
     assert_same_outputs(model, fold_batch_normalization(model), 1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_whole_network_of_the_zoo_keeps_only_convolutions():
     model = randomise(
         create_model("mobilenet_v2", num_classes=3, input_shape=(32, 32, 3))

@@ -212,6 +212,7 @@ def moments(model, part):
     }
 
 
+@pytest.mark.slow(ci=True)
 def test_a_model_loaded_in_the_middle_of_training_keeps_its_slots(
     model, tmp_path
 ):

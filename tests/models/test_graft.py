@@ -308,6 +308,7 @@ def test_a_dropped_branch_leaves_the_shortcut():
     assert abs(share - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
 
 
+@pytest.mark.slow(ci=True)
 def test_a_skipped_branch_is_not_computed(model):
     grafted = graft(model, stochastic_depth=0.99, skip=True, seed=0)
     grafted.compile("sgd", "mse")
@@ -705,7 +706,13 @@ def test_several_inputs_and_outputs_keep_their_structure():
 
 
 @pytest.mark.parametrize("skip", [True, False])
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param("mixed_bfloat16", marks=pytest.mark.slow(ci=True)),
+        "mixed_float16",
+    ],
+)
 def test_mixed_precision_stays_mixed(policy, skip):
     keras.config.set_dtype_policy(policy)
     try:

@@ -152,8 +152,15 @@ def test_what_is_whole_loads(save, in_catalogue, state_dict, kind):
 
 
 @every_kind
-@pytest.mark.parametrize("part", ["bias", "running_var"])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("bias", np.nan),
+        pytest.param("bias", np.inf, marks=pytest.mark.slow(ci=True)),
+        pytest.param("running_var", np.nan, marks=pytest.mark.slow(ci=True)),
+        pytest.param("running_var", np.inf, marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_nan_and_infinity_are_refused(save, refused, kind, part, value):
     values = np.array([1, 1, value, 1], "float32")
     path = save(kind, **{f"net.stem_bn.{part}": values})
@@ -167,7 +174,9 @@ def test_weights_of_another_network_are_refused(save, refused, kind):
 
 
 @every_kind
-@pytest.mark.parametrize("share", [0.3, 0.97])
+@pytest.mark.parametrize(
+    "share", [pytest.param(0.3, marks=pytest.mark.slow(ci=True)), 0.97]
+)
 def test_a_file_that_is_cut_off_is_refused(save, refused, kind, share):
     path = save(kind)
     content = path.read_bytes()

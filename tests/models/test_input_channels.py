@@ -144,6 +144,7 @@ def grey_photo():
     return np.asarray(photo.convert("L").resize((224, 224)))
 
 
+@pytest.mark.slow(ci=True)
 def test_a_grey_photo_gives_the_logits_that_it_gives_as_rgb(grey_photo):
     rgb = create_model("efficientnet_lite0", weights="imagenet")
     grey = create_model(

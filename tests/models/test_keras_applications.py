@@ -23,10 +23,11 @@ from dropzoo.models.levels import levels
 from dropzoo.models.preprocessing import normalization
 
 NAMES = [spec.name for spec in SPECS]
-# In the ordinary run: one of few parameters and one with few layers.
-COUNTED = {"convnext_tiny", "keras_mobilenet_v2"}
-# With them, the smallest of each family that is not compared.
+# In the ordinary run: one of few parameters.
+COUNTED = {"keras_mobilenet_v2"}
+# With it, the smallest of each family that is not compared.
 COUNTED_IN_CI = {
+    "convnext_tiny",
     "efficientnet_v2_b0",
     "inception_v3",
     "resnet50_v2",
@@ -36,9 +37,9 @@ COUNTED_IN_CI = {
 # kind of classifier.
 COMPARED = {
     "mobilenet",  # to [-1, 1]
-    "mobilenet_v3_small",  # inside the network
 }
 COMPARED_IN_CI = {
+    "mobilenet_v3_small",  # inside the network
     "efficientnet_b0",  # inside the network, in part only with weights
 }
 # All parameters in millions, by https://keras.io/api/applications; those of
@@ -278,6 +279,7 @@ def test_preprocessing_outside_of_a_network_is_that_of_keras(name):
     np.testing.assert_allclose(ours, expected, atol=1e-4)
 
 
+@pytest.mark.slow(ci=True)
 def test_names_do_not_depend_on_what_was_built_before():
     first, second = (small("mobilenet_v3_small") for _ in range(2))
     names = [layer.name for layer in first.layers]
@@ -296,6 +298,7 @@ def test_what_is_saved_comes_back(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow(ci=True)
 def test_without_classes_a_network_ends_in_its_features():
     assert small("mobilenet", num_classes=0).output_shape == (None, 1024)
     dense = small("keras_mobilenet_v2", num_classes=0)
@@ -303,7 +306,12 @@ def test_without_classes_a_network_ends_in_its_features():
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"), [("convnext_tiny", 1), ("efficientnet_v2_b0", 4)]
+    ("name", "channels"),
+    [
+        pytest.param("convnext_tiny", 1, marks=pytest.mark.slow(ci=True)),
+        pytest.param("efficientnet_v2_b0", 4, marks=pytest.mark.slow(ci=True)),
+        ("mobilenet", 4),
+    ],
 )
 def test_images_may_have_other_channels(name, channels):
     model = small(name, input_shape=(32, 32, channels))
@@ -323,6 +331,7 @@ def test_dropout_is_that_of_keras_or_as_asked():
     assert asked.rate == 0.5
 
 
+@pytest.mark.slow(ci=True)
 def test_stochastic_depth_and_blocks_are_grafted():
     model = small(
         "keras_mobilenet_v2", stochastic_depth=0.2, drop_block=0.1, seed=1
@@ -334,6 +343,7 @@ def test_stochastic_depth_and_blocks_are_grafted():
     assert kinds(model, DropBlock2D)
 
 
+@pytest.mark.slow(ci=True)
 def test_depth_drops_of_keras_are_rated_anew_and_not_doubled():
     model = small("efficientnet_b0", stochastic_depth=0.5)
     rates = [layer.rate for layer in kinds(model, keras.layers.Dropout)]
@@ -358,6 +368,7 @@ def test_fractional_pooling_takes_the_place_of_what_shrinks():
     assert len(kinds(model, keras.layers.AveragePooling2D)) == 9
 
 
+@pytest.mark.slow(ci=True)
 def test_connections_are_dropped_in_hidden_layers_or_else_in_the_head():
     (head,) = kinds(small("mobilenet", dropconnect=0.3), DropConnectDense)
     assert head.name == "logits" and head.rate == 0.3
@@ -367,6 +378,7 @@ def test_connections_are_dropped_in_hidden_layers_or_else_in_the_head():
     assert hidden[0].seed != hidden[1].seed
 
 
+@pytest.mark.slow(ci=True)
 def test_an_activation_replaces_those_of_hidden_layers_but_no_gates():
     model = small("mobilenet_v3_small", activation="gelu")
     hidden = kinds(model, keras.layers.Activation)
@@ -382,8 +394,18 @@ def test_an_activation_replaces_those_of_hidden_layers_but_no_gates():
 @pytest.mark.parametrize(
     ("name", "option", "reason"),
     [
-        ("densenet121", {"stochastic_depth": 0.1}, "no residual branch"),
-        ("efficientnet_b0", {"pooling": "max"}, "no pooling between"),
+        pytest.param(
+            "densenet121",
+            {"stochastic_depth": 0.1},
+            "no residual branch",
+            marks=pytest.mark.slow(ci=True),
+        ),
+        pytest.param(
+            "efficientnet_b0",
+            {"pooling": "max"},
+            "no pooling between",
+            marks=pytest.mark.slow(ci=True),
+        ),
         ("mobilenet", {"pooling": "max"}, "no pooling between"),
     ],
 )

@@ -196,7 +196,9 @@ def test_a_file_is_downloaded_once_and_kept_by_keras(put, server, keras_home):
     assert server.requests == 1
 
 
-@pytest.mark.parametrize("kind", ["md5", "sha256"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("md5", marks=pytest.mark.slow(ci=True)), "sha256"]
+)
 def test_a_file_with_the_right_checksum_is_taken(put, server, kind):
     spec = put()
     digest = hashlib.new(kind, server.content).hexdigest()
@@ -263,7 +265,14 @@ def test_a_page_instead_of_weights_is_refused(put, keras_home, content):
     refused(keras_home, "tiny.h5 is not a whole Keras weights file")
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.98])
+@pytest.mark.parametrize(
+    "share",
+    [
+        pytest.param(0.1, marks=pytest.mark.slow(ci=True)),
+        pytest.param(0.5, marks=pytest.mark.slow(ci=True)),
+        0.98,
+    ],
+)
 def test_a_file_that_is_cut_off_is_refused(put, server, keras_home, share):
     put()
     put(content=server.content[: int(share * len(server.content))])

@@ -53,7 +53,7 @@ def test_the_first_step_is_that_of_the_formula(values, gradients):
     "options",
     [
         {},
-        {"weight_decay": DECAY},
+        pytest.param({"weight_decay": DECAY}, marks=pytest.mark.slow(ci=True)),
         {"weight_decay": DECAY, "amsgrad": True, "beta_1": 0.5},
         {"weight_decay": DECAY, "clipnorm": 0.1},
         {"weight_decay": DECAY, "gradient_accumulation_steps": 2},
@@ -210,7 +210,17 @@ def test_what_is_thawed_late_moves_as_under_a_new_optimizer(
     assert longest <= len(gradients[1:]) * 0.5 * RATE * (1 + DECAY * 3)
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.slow(ci=True)]
+            * (name not in ("cosine", "step")),
+        )
+        for name in BUILDERS
+    ],
+)
 def test_every_schedule_of_the_kit_scales_every_variable(
     values, gradients, name
 ):
@@ -251,6 +261,7 @@ def test_a_rate_that_a_plateau_reduces_falls_for_every_variable():
         assert np.abs(new - old).max() < 1e-5
 
 
+@pytest.mark.slow(ci=True)
 def test_training_goes_on_to_the_bit_with_a_model_inside(tmp_path):
     x = keras.Input((16, 16, 3))
     y = layers.Dense(2, name="head")(pyramid_without_head()(x))

@@ -40,13 +40,7 @@ SMALL = {
     "wrn16_8": {"depth": 10, "width": 1},
 }
 # Those of the ordinary run take each option, and build in no time.
-ORDINARY = {
-    "efficientnet_lite0",
-    "lenet5",
-    "resnet20_cifar",
-    "stochastic_pooling_cnn",
-    "vgg11_cifar",
-}
+ORDINARY = {"lenet5", "resnet20_cifar"}
 CASES = [
     pytest.param(
         name,

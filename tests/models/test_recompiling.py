@@ -41,9 +41,14 @@ def with_a_schedule():
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.SGD(0.1, momentum=0.9),
-        lambda: keras.optimizers.Adam(0.01, amsgrad=True),
-        lambda: keras.optimizers.RMSprop(0.01, centered=True),
+        *(
+            pytest.param(optimizer, marks=pytest.mark.slow(ci=True))
+            for optimizer in (
+                lambda: keras.optimizers.SGD(0.1, momentum=0.9),
+                lambda: keras.optimizers.Adam(0.01, amsgrad=True),
+                lambda: keras.optimizers.RMSprop(0.01, centered=True),
+            )
+        ),
         with_a_schedule,
     ],
 )

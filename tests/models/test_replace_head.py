@@ -182,6 +182,7 @@ def test_a_network_without_a_head_gets_one():
     assert len(new.weights) == len(model.weights) + 2
 
 
+@pytest.mark.slow(ci=True)
 def test_a_sequential_model_around_a_backbone_gets_a_new_head():
     backbone = keras.applications.MobileNetV2(
         (32, 32, 3), alpha=0.35, include_top=False, weights=None, pooling="avg"

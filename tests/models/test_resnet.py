@@ -123,7 +123,9 @@ def test_each_variable_has_its_tensor_in_the_layout(name):
     assert named == {key.rpartition(".")[0] for key in shapes}
 
 
-@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize(
+    "bottleneck", [pytest.param(False, marks=pytest.mark.slow(ci=True)), True]
+)
 def test_logits_are_those_of_the_formula(
     tmp_path, numpy_layers, random_state, bottleneck
 ):
@@ -139,7 +141,9 @@ def test_logits_are_those_of_the_formula(
     np.testing.assert_allclose(logits, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize(
+    "bottleneck", [False, pytest.param(True, marks=pytest.mark.slow(ci=True))]
+)
 def test_depth_drops_grow_and_blocks_are_dropped_where_maps_are_coarse(
     bottleneck,
 ):

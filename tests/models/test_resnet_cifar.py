@@ -196,6 +196,7 @@ def test_skipped_branches_are_not_computed():
     assert len(moved) == 6 and {True, False} == set(moved)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_network_that_skips_learns():
     model = create(8, stochastic_depth=0.5, skip=True, seed=1)
     model.compile(

@@ -90,8 +90,17 @@ def test_parameters_are_those_published(name):
 @pytest.mark.parametrize(
     ("name", "side"),
     # Sides whose maps are even or odd before each pooling.
-    [("squeezenet1_1", side) for side in (63, 64, 66)]
-    + [("squeezenet1_0", 66)],
+    [
+        ("squeezenet1_1", 66),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow(ci=True))
+            for case in (
+                ("squeezenet1_1", 63),
+                ("squeezenet1_1", 64),
+                ("squeezenet1_0", 66),
+            )
+        ),
+    ],
 )
 def test_maps_and_logits_are_those_of_the_formula(
     build, tmp_path, numpy_layers, random_state, name, side

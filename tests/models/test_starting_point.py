@@ -70,6 +70,7 @@ def test_random_weights_are_said_to_be_random(in_catalogue):
     assert "weights" not in point.facts
 
 
+@pytest.mark.slow(ci=True)
 def test_the_catalogue_tells_licence_and_origin():
     point = from_catalogue("mobilenet_v2", "imagenet", 32)
     assert point.facts["licence"] == "MIT"

@@ -42,7 +42,7 @@ def test_the_record_has_the_published_parameters(depth, width):
 
 @pytest.mark.parametrize(
     ("depth", "width"),
-    [(16, 8)]
+    [pytest.param(16, 8, marks=pytest.mark.slow(ci=True))]
     + [pytest.param(*x, marks=pytest.mark.slow) for x in ((28, 10), (40, 4))],
 )
 def test_parameters_are_those_of_the_paper(depth, width):
@@ -100,7 +100,9 @@ def test_dropout_lies_between_the_convolutions():
     assert inputs_of(reader) == ["stage1_block1_dropout"]
 
 
-@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(
+    "skip", [pytest.param(False, marks=pytest.mark.slow(ci=True)), True]
+)
 def test_depth_drops_follow_the_rule_of_the_paper(skip):
     model = create(16, stochastic_depth=0.6, skip=skip, seed=2)
     kinds = (StochasticDepth, StochasticResidual)

@@ -115,13 +115,21 @@ def refusal(capsys, *words: str) -> str:
 # What is kept.
 
 
-@pytest.mark.parametrize("name", ["tuned_run", "wrecked_run", "head_run"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tuned_run",
+        "wrecked_run",
+        pytest.param("head_run", marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_the_folder_holds_the_six_files_and_nothing_else(name, request):
     folder = request.getfixturevalue(name).folder
     assert {path.name for path in folder.iterdir()} == FILES
     assert read_json(folder / "labels.json") == CLASSES
 
 
+@pytest.mark.slow(ci=True)
 def test_the_saved_model_needs_keras_alone(tuned_run):
     source = f"""
 import sys
@@ -239,6 +247,7 @@ def test_a_wrecked_network_is_not_kept(wrecked_run):
     assert "Kept: the head alone." in page
 
 
+@pytest.mark.slow(ci=True)
 def test_freezing_everything_keeps_the_pretrained_backbone(head_run):
     assert head_run.kept == "head only"
     pretrained = starting_point.from_catalogue(
@@ -253,6 +262,7 @@ def test_freezing_everything_keeps_the_pretrained_backbone(head_run):
     assert verdict["tuned_loss"] is None
 
 
+@pytest.mark.slow(ci=True)
 def test_a_level_stays_as_it_was(tuned_options, tmp_path):
     import keras
 
@@ -295,6 +305,7 @@ def stages_until(monkeypatch):
 IN_STAGES = {"freeze": "none", "thaw_share": 0.5, "epochs": 2}
 
 
+@pytest.mark.slow(ci=True)
 def test_levels_are_thawed_one_after_the_other(
     tuned_options, tmp_path, stages_until
 ):

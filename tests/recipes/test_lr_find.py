@@ -46,6 +46,7 @@ def test_a_curve_a_table_and_a_rate_come_out(options, tmp_path, capsys):
     assert 1e-6 < float(valley) < 10
 
 
+@pytest.mark.slow(ci=True)
 def test_a_random_head_begins_near_the_loss_of_guessing(options, tmp_path):
     words = [word.removeprefix("--").split("=") for word in options]
     values = {name.replace("-", "_"): value for name, value in words}

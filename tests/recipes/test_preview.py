@@ -4,7 +4,7 @@ from PIL import Image
 
 from dropzoo.data import load
 from dropzoo.data.augmented_batches import AugmentedBatches
-from dropzoo.recipes.preview import draw_preview
+from dropzoo.recipes import preview
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +21,18 @@ def picture(path, digits, *names) -> np.ndarray:
         epochs=2,
         names=names,
     )
-    draw_preview(path, batches, digits.class_names)
+    preview.draw_preview(path, batches, digits.class_names)
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_changes_and_mixtures_are_seen(tmp_path, digits):
+def test_changes_and_mixtures_are_seen(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr(preview, "ROWS", 3)
+    monkeypatch.setattr(preview, "COLUMNS", 3)
     plain = picture(tmp_path / "plain.png", digits)
     changed = picture(tmp_path / "changed.png", digits, "shift", "cutmix")
     assert plain.shape == changed.shape
-    first, others = plain.shape[1] // 10, plain.shape[1] // 8
-    below = plain.shape[0] // 20  # the heading
+    first, others = plain.shape[1] // 5, plain.shape[1] // 3
+    below = plain.shape[0] // 8  # the heading
     np.testing.assert_array_equal(
         plain[below:, :first], changed[below:, :first]
     )

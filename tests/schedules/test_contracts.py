@@ -27,6 +27,8 @@ SCHEDULES = {
     "StepDecay": lambda: schedules.StepDecay(0.1, 2, 3, factor=0.5),
     "Warmup": lambda: schedules.Warmup(wrapped(), 4),
 }
+# A compiled fit takes these in the ordinary run: a plain one and a wrapper.
+FEW = {"OneCycle", "PerUpdate"}
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)
 
 
@@ -130,7 +132,15 @@ def moves(model, inputs, start=0.0):
     return -np.diff([start, *weights.seen])
 
 
-@every_schedule
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow(ci=True)] * (name not in FEW)
+        )
+        for name in SCHEDULES
+    ],
+)
 def test_a_compiled_fit_takes_its_rates_step_by_step(name, rates):
     schedule = SCHEDULES[name]()
     model = model_with(keras.optimizers.SGD(schedule))

@@ -26,6 +26,7 @@ def their_layers():
                 yield f"bn{stage}{letter}_branch{branch}"
 
 
+@pytest.mark.slow(ci=True)
 def test_every_layer_of_today_has_one_of_that_time():
     model = keras.applications.ResNet50(weights=None, classes=1)
     today = [x.name for x in model.layers if x.weights]
