@@ -274,7 +274,7 @@ ROWS = {
         {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
     "depth": Row(
-        Setting("resnet32_cifar", 60),
+        Setting("resnet32_cifar", 60, rate=0.03),
         {
             PLAIN: plain,
             "stochastic depth": functools.partial(plain, **DROPS),
