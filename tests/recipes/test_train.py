@@ -15,7 +15,7 @@ from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
 from dropzoo.callbacks.sanity_failure import SanityFailure
 from dropzoo.models import starting_point
-from dropzoo.recipes import evaluate, predict, train
+from dropzoo.recipes import evaluate, predict, preview, train
 from dropzoo.recipes.open_run import read_options
 from dropzoo.recipes.papers import PAPERS
 from dropzoo.recipes.run_folder import RunFolder
@@ -47,7 +47,11 @@ def finished(options, tmp_path_factory) -> train.Result:
     out = tmp_path_factory.mktemp("runs") / "finished"
     picture = out.with_suffix(".png")
     photos = dataclasses.replace(options["photos"], preview=str(picture))
-    return train.run(Config(**{**options, "photos": photos, "out": str(out)}))
+    config = Config(**{**options, "photos": photos, "out": str(out)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preview, "ROWS", 2)
+        patch.setattr(preview, "COLUMNS", 2)
+        return train.run(config)
 
 
 def read_json(path):
