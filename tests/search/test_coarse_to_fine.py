@@ -110,7 +110,9 @@ def test_equal_seeds_give_equal_files_and_others_do_not(make):
     assert oracles[0] == oracles[1]
 
 
-@pytest.mark.parametrize("stop_at", [1, 8])
+@pytest.mark.parametrize(
+    "stop_at", [1, pytest.param(8, marks=pytest.mark.slow(ci=True))]
+)
 def test_an_interrupted_search_ends_as_one_left_alone(make, stop_at):
     stopped = make(Landscape(interrupt_at=stop_at))
     with pytest.raises(KeyboardInterrupt):

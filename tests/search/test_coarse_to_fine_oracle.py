@@ -50,7 +50,13 @@ def drive(oracle, workers, rng):
             idle.append(name)
 
 
-@pytest.mark.parametrize("stages", [("random", "random"), ("grid", "random")])
+@pytest.mark.parametrize(
+    "stages",
+    [
+        ("random", "random"),
+        pytest.param(("grid", "random"), marks=pytest.mark.slow(ci=True)),
+    ],
+)
 def test_the_order_in_which_trials_end_changes_nothing(make, stages):
     records = []
     for number, workers in enumerate(("a", "abc", "abcdef")):

@@ -107,6 +107,7 @@ def test_a_trial_ends_the_same_whatever_ran_before(hypermodel, data, units):
     assert len(model.layers) == (4 if units else 2)
 
 
+@pytest.mark.slow(ci=True)
 def test_a_copy_in_another_process_gives_the_same(hypermodel, data):
     copy = pickle.loads(pickle.dumps(hypermodel))
     _, ours = trial(hypermodel, data, peak_rate=0.03)

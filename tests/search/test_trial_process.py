@@ -45,6 +45,7 @@ def start(project, **environment):
     )
 
 
+@pytest.mark.slow(ci=True)
 def test_a_process_that_dies_fails_its_trial_and_the_search_goes_on(tmp_path):
     tuner = CoarseToFine(
         Killing(),

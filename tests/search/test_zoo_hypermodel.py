@@ -108,7 +108,10 @@ def test_all_is_frozen_but_the_head(weights):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("policy", ["frozen", "trained"])
+@pytest.mark.parametrize(
+    "policy",
+    ["frozen", pytest.param("trained", marks=pytest.mark.slow(ci=True))],
+)
 def test_a_level_is_frozen_and_statistics_by_policy(weights, policy):
     model, _ = built(weights, freeze="stride_2", batch_norm=policy)
     norms = [
@@ -125,6 +128,7 @@ def test_a_level_is_frozen_and_statistics_by_policy(weights, policy):
     assert sum(norms) == (sum(convolutions) if policy == "trained" else 0)
 
 
+@pytest.mark.slow(ci=True)
 def test_random_networks_are_equal_where_settings_are():
     small = {"backbone": "notes_cnn"}
     first, second = (built(**small)[0].get_weights() for _ in range(2))
@@ -162,6 +166,7 @@ def searched(hypermodel, images, tmp_path_factory):
     return tuner
 
 
+@pytest.mark.slow(ci=True)
 def test_a_search_of_kerastuner_gives_its_best_model(searched, images):
     (model,) = searched.get_best_models()
     x, y = np.repeat(images[0][..., np.newaxis], 3, axis=3), images[1]
@@ -171,6 +176,7 @@ def test_a_search_of_kerastuner_gives_its_best_model(searched, images):
     assert losses.mean() == pytest.approx(trial.score, rel=0.1)  # unrounded
 
 
+@pytest.mark.slow(ci=True)
 def test_another_process_would_give_the_same_score(searched, images):
     trial = searched.oracle.get_best_trials()[0]
     copy = pickle.loads(pickle.dumps(searched.hypermodel))
