@@ -213,16 +213,25 @@ def test_a_stopped_training_goes_on(hypermodel, images, tmp_path):
     whole = hypermodel.fit(hp, model, *images, **options)
 
     class Kill(keras.callbacks.Callback):
+        at = 2
+
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
+            if epoch == self.at:
                 raise KeyboardInterrupt
+
+        def get_state(self):
+            return {}
+
+        def set_state(self, state):
+            pass
 
     options["checkpoints"] = tmp_path
     with pytest.raises(KeyboardInterrupt):
         model = hypermodel.build(hp)
         hypermodel.fit(hp, model, *images, callbacks=[Kill()], **options)
+    Kill.at = -1
     again = hypermodel.build(hp)
-    history = hypermodel.fit(hp, again, *images, **options)
+    history = hypermodel.fit(hp, again, *images, callbacks=[Kill()], **options)
     for name, values in whole.history.items():
         np.testing.assert_allclose(history.history[name], values, rtol=1e-4)
 
