@@ -15,7 +15,8 @@ def share_search(address: str, *, worker: str | None = "") -> None:
     A trial whose worker is not heard of any more is given to another one.
     The processes should see one project folder, as the weights of the best
     trials are kept there by whoever trained them. It sets KerasTuner's
-    `KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT` and `KERASTUNER_TUNER_ID`.
+    `KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT`, `KERASTUNER_TUNER_ID` and
+    `no_grpc_proxy`, which lets messages pass a proxy by.
 
     Args:
         address: Of the chief, `"HOST:PORT"`.
@@ -48,4 +49,6 @@ def share_search(address: str, *, worker: str | None = "") -> None:
         KERASTUNER_ORACLE_IP=match["host"],
         KERASTUNER_ORACLE_PORT=match["port"],
         KERASTUNER_TUNER_ID="chief" if worker is None else f"worker-{name}",
+        # A proxy for the web would swallow the messages between them.
+        no_grpc_proxy=match["host"].strip("[]"),
     )

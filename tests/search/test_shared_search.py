@@ -11,6 +11,7 @@ NAMES = "ORACLE_IP", "ORACLE_PORT", "TUNER_ID"
 def own_environment(monkeypatch):
     for name in NAMES:  # put back at the end, whatever is set meanwhile
         monkeypatch.setenv(f"KERASTUNER_{name}", "")
+    monkeypatch.setenv("no_grpc_proxy", "")
 
 
 def shared():
@@ -24,6 +25,11 @@ def test_chief_and_workers_are_told_apart():
     assert shared() == ("desk", "80", "worker-lap")
     share_search("[::1]:80")
     assert shared()[2].endswith(f"-{os.getpid()}")
+
+
+def test_messages_pass_a_proxy_by():
+    share_search("[::1]:80")
+    assert os.environ["no_grpc_proxy"] == "::1"
 
 
 @pytest.mark.parametrize("address", ["desk", "desk:0", "desk:99999", ":80", ""])
