@@ -1,5 +1,7 @@
-"""Measures a network that was trained from scratch, once, and keeps it."""
+"""Measures a network that a recipe trained, once, and keeps it."""
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,13 +28,37 @@ from dropzoo.recipes.run_folder import RunFolder
 from dropzoo.recipes.scoring import log_probabilities
 from dropzoo.recipes.steps import Steps
 from dropzoo.recipes.training import Trained
-from dropzoo.recipes.training_plan import TrainingPlan
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """What a run tells beside its figures.
+
+    Args:
+        title: Of the report, behind the name of the photos.
+        model: Name of the network in the catalogue.
+        weights: Where it started.
+        options: How the network was made or trained.
+        before: What comes before what the training came to, in a sentence.
+        after: Sentences behind that.
+        rates: What the learning rates are those of.
+        decided: Further fields of `metrics.json`.
+    """
+
+    title: str
+    model: str
+    weights: str
+    options: Mapping[str, Any]
+    before: str = ""
+    after: Sequence[str] = ()
+    rates: str = "all layers"
+    decided: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def measure_and_keep(
     folder: RunFolder,
     trained: Trained,
-    plan: TrainingPlan,
+    story: Story,
     data: ImageData,
     steps: Steps,
     *,
@@ -46,7 +72,7 @@ def measure_and_keep(
     Args:
         folder: The run.
         trained: What was trained.
-        plan: How.
+        story: What is told of it.
         data: The photos.
         steps: Where progress is shown.
         command: What repeats the run.
@@ -68,25 +94,26 @@ def measure_and_keep(
         for number, logs in enumerate(trained.history, start=1)
     ]
     write_history(folder, history)
-    summary = [headline(metrics), trained.sentence(), *plan.notes, why]
+    summary = [headline(metrics), story.before, trained.sentence()]
+    summary += [*story.after, why]
     content = ReportContent(
-        title=f"{data.name}: {plan.model} from scratch",
+        title=f"{data.name}: {story.title}",
         class_names=data.class_names,
         summary=[sentence for sentence in summary if sentence],
         command=command,
         data=DataSummary.from_findings(data.findings),
         history=history,
-        learning_rates={"all layers": trained.rates},
+        learning_rates={story.rates: trained.rates},
         metrics=metrics,
         mistakes=worst_mistakes(data, probabilities),
         timings=steps.seconds,
-        model=_facts(trained.network, plan),
+        model=_facts(trained.network, story),
         config=config,
         versions=installed_versions() | {"backend": keras.backend.backend()},
     )
     write_report(folder.path / "report.html", content)
     folder.write_json(
-        "metrics.json", _figures(trained, plan, data, metrics, content)
+        "metrics.json", _figures(trained, story, data, metrics, content)
     )
     folder.finish()
     return metrics
@@ -117,7 +144,7 @@ def measure(
 
 def _figures(
     trained: Trained,
-    plan: TrainingPlan,
+    story: Story,
     data: ImageData,
     metrics: Metrics | None,
     content: ReportContent,
@@ -125,7 +152,7 @@ def _figures(
     """What `metrics.json` holds."""
     kept = trained.history[trained.kept_epoch - 1]
     return {
-        "plan": plan.to_dict(),
+        **story.decided,
         "kept_epoch": trained.kept_epoch,
         "validation_accuracy": kept.get("val_accuracy"),
         "test": metrics and metrics.to_dict(),
@@ -151,13 +178,12 @@ def headline(metrics: Metrics | None) -> str:
     )
 
 
-def _facts(network: keras.Model, plan: TrainingPlan) -> dict[str, Any]:
-    options = {name: str(value) for name, value in plan.options.items()}
+def _facts(network: keras.Model, story: Story) -> dict[str, Any]:
     return {
-        "name": plan.model,
-        "weights": "trained from scratch",
-        "reference": model_info(plan.model).reference,
-        **options,
+        "name": story.model,
+        "weights": story.weights,
+        "reference": model_info(story.model).reference,
+        **story.options,
         "parameters": network.count_params(),
         "input": f"{network.input_shape[1]} px",
     }

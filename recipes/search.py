@@ -128,7 +128,7 @@ def _run(config: Config, folder: RunFolder) -> Result | None:
     # Imported here: `dropzoo search --help` needs no TensorFlow.
     import keras
 
-    from dropzoo.recipes.keep_search import keep_best
+    from dropzoo.recipes.keep_training import Story, measure_and_keep
     from dropzoo.recipes.photo_loading import load_photos
     from dropzoo.recipes.searching import choose_subject
     from dropzoo.recipes.steps import Steps
@@ -178,15 +178,20 @@ def _run(config: Config, folder: RunFolder) -> Result | None:
         )
     steps.say(trained.sentence())
 
-    metrics = keep_best(
+    metrics = measure_and_keep(
         folder,
         trained,
+        Story(
+            title="the best of a search",
+            model=settings.get("backbone", looking.model),
+            weights=looking.weights,
+            options=settings,
+            before=found,
+            rates="what is trained",
+            decided={"settings": dict(settings)},
+        ),
         data,
         steps,
-        backbone=settings.get("backbone", looking.model),
-        weights=looking.weights,
-        settings=settings,
-        found=found,
         command=command("search", config),
         config=flatten(config),
     )

@@ -126,7 +126,7 @@ def _open(config: Config):
 @interruptible()
 def _run(config: Config, folder: RunFolder) -> Result:
     # Imported here: `dropzoo train --help` needs no TensorFlow.
-    from dropzoo.recipes.keep_training import measure_and_keep
+    from dropzoo.recipes.keep_training import Story, measure_and_keep
     from dropzoo.recipes.training import ScratchTraining
 
     paper = PAPERS[config.paper] if config.paper else NO_PAPER
@@ -146,7 +146,14 @@ def _run(config: Config, folder: RunFolder) -> Result:
     metrics = measure_and_keep(
         folder,
         trained,
-        plan,
+        Story(
+            title=f"{plan.model} from scratch",
+            model=plan.model,
+            weights="trained from scratch",
+            options={name: str(x) for name, x in plan.options.items()},
+            after=plan.notes,
+            decided={"plan": plan.to_dict()},
+        ),
         data,
         steps,
         command=command("train", config),
