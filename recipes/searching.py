@@ -152,8 +152,8 @@ class NetworkSearch:
                 ],
                 verbose=0,
             )
-        schedule = network.optimizer._learning_rate
-        return _trained(network, history, schedule, updates)
+        rates = self.hypermodel.schedule(best, updates)
+        return _trained(network, history, rates, updates)
 
 
 class HeadSearch:

@@ -123,6 +123,20 @@ class ZooHyperModel(keras_tuner.HyperModel):
         """
         return settings(self._space, hp, **self._facts)
 
+    def schedule(
+        self, hp: keras_tuner.HyperParameters, steps: int
+    ) -> keras.optimizers.schedules.LearningRateSchedule:
+        """The learning rate of a trial.
+
+        Args:
+            hp: The trial's parameters.
+            steps: Number of steps of the whole training.
+        """
+        drawn = self.settings(hp)
+        return schedules.get(
+            drawn["schedule"], peak=drawn["peak_rate"], steps=steps
+        )
+
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The network of a trial.
 
@@ -141,10 +155,12 @@ class ZooHyperModel(keras_tuner.HyperModel):
         )
         network.compile(
             keras.optimizers.AdamW(
-                _schedule(drawn, 1), weight_decay=drawn["weight_decay"]
+                self.schedule(hp, 1), weight_decay=drawn["weight_decay"]
             ),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
+            # "accuracy" would make its variables in the first step, which
+            # would be traced twice for that.
+            metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         )
         # Checkpoints of KerasTuner hold the optimizer's slots.
         network.optimizer.build(network.trainable_variables)
@@ -198,7 +214,7 @@ class ZooHyperModel(keras_tuner.HyperModel):
                 steps=range(step, epochs * length),
             )
 
-        model.optimizer.learning_rate = _schedule(drawn, epochs * length)
+        model.optimizer.learning_rate = self.schedule(hp, epochs * length)
         model.optimizer.iterations.assign(initial_epoch * length)
         fit_options = {
             **options,
@@ -224,14 +240,6 @@ class ZooHyperModel(keras_tuner.HyperModel):
         """What decides which parameters have an effect, beside the space."""
         sides = self._space["image_size"].ends or (self.input_shape or (0,))[:2]
         return {"pretrained": self.weights is not None, "side": min(sides)}
-
-
-def _schedule(
-    drawn: Mapping[str, Any], steps: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    return schedules.get(
-        drawn["schedule"], peak=drawn["peak_rate"], steps=steps
-    )
 
 
 def _validation(given: Any, size: tuple[int, int]) -> Any:

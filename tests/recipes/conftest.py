@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dropzoo import cli
 from dropzoo.models import catalogue
 from dropzoo.models.spec import ModelSpec, Preprocessing
 from dropzoo.recipes import finetune
@@ -114,3 +115,23 @@ def tuned_run(tuned_options, tmp_path_factory) -> finetune.Result:
     """A run that keeps the fine-tuned network."""
     out = tmp_path_factory.mktemp("runs") / "tuned"
     return finetune.run(finetune.Config(**tuned_options, out=str(out)))
+
+
+@pytest.fixture
+def refusal(capsys):
+    """Gives the one sentence, and the status 2, that a command ends in."""
+
+    def refuse(verb: str, *words: str) -> str:
+        capsys.readouterr()
+        try:
+            status = cli.main([verb, *words])
+        except SystemExit as stop:  # from reading the options
+            status = stop.code
+        output = capsys.readouterr()
+        assert (status, output.out) == (2, "")
+        sentence = output.err.splitlines()[-1]
+        assert sentence.startswith(f"dropzoo {verb}: ")
+        assert "Traceback" not in output.err
+        return sentence
+
+    return refuse

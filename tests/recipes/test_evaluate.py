@@ -18,18 +18,6 @@ def run(tuned_run, **options) -> evaluate.Result:
     return evaluate.run(evaluate.Config(str(tuned_run.folder), **options))
 
 
-def refusal(capsys, *words: str) -> str:
-    """The one sentence and the status 2 that a command ends in."""
-    capsys.readouterr()
-    try:
-        status = cli.main(["evaluate", *words])
-    except SystemExit as stop:  # from reading the options
-        status = stop.code
-    output = capsys.readouterr()
-    assert (status, output.out) == (2, "")
-    return output.err.splitlines()[-1]
-
-
 @pytest.fixture
 def make_photos(tmp_path, split_photos):
     """Copies test photos of the run into a folder, under other class names."""
@@ -208,19 +196,19 @@ def test_what_is_left_out_is_said(tuned_run, make_photos, capsys):
     assert "'zebra'" in told
 
 
-def test_photos_of_other_classes_are_refused(tuned_run, make_photos, capsys):
+def test_photos_of_other_classes_are_refused(tuned_run, make_photos, refusal):
     folder = make_photos({"vertical": "Vertical", "slanted": "zebra"})
     words = str(tuned_run.folder), "--data", str(folder)
-    assert refusal(capsys, *words) == (
+    assert refusal("evaluate", *words) == (
         "dropzoo evaluate: `data` must hold photos of the run's classes, "
         "under the same names ('horizontal', 'slanted', 'vertical'). "
         "Received: 'Vertical', 'zebra'"
     )
 
 
-def test_a_split_that_is_not_there_is_refused(tuned_run, photos, capsys):
+def test_a_split_that_is_not_there_is_refused(tuned_run, photos, refusal):
     words = "--data", str(photos), "--split", "validation"
-    sentence = refusal(capsys, str(tuned_run.folder), *words)
+    sentence = refusal("evaluate", str(tuned_run.folder), *words)
     assert "`split` must be one that" in sentence
     assert "(train)" in sentence
 
@@ -262,8 +250,8 @@ def test_a_run_that_was_never_resumed_can_be_measured(copied_run):
         (["run", "--split", "all"], "('train', 'validation', 'test')"),
     ],
 )
-def test_a_bad_option_is_one_sentence(words, sentence, capsys):
-    assert sentence in refusal(capsys, *words)
+def test_a_bad_option_is_one_sentence(words, sentence, refusal):
+    assert sentence in refusal("evaluate", *words)
 
 
 def test_names_are_printed_as_they_are(capsys):

@@ -96,22 +96,6 @@ def assert_same_weights(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(value, theirs[name], err_msg=name)
 
 
-def refusal(capsys, *words: str) -> str:
-    """The one sentence and the status 2 that a command ends in."""
-    capsys.readouterr()
-    try:
-        status = cli.main(["finetune", *words])
-    except SystemExit as stop:  # from reading the options
-        status = stop.code
-    output = capsys.readouterr()
-    assert status == 2
-    assert output.out == ""
-    sentence = output.err.splitlines()[-1]
-    assert sentence.startswith("dropzoo finetune: ")
-    assert "Traceback" not in output.err
-    return sentence
-
-
 # What is kept.
 
 
@@ -439,7 +423,7 @@ def test_a_run_stopped_between_folds_goes_on(
 
 @pytest.mark.slow(ci=True)
 def test_a_photo_that_vanishes_is_named_and_the_run_goes_on(
-    tuned_run, tuned_options, split_photos, tmp_path, monkeypatch, capsys
+    tuned_run, tuned_options, split_photos, tmp_path, monkeypatch, refusal
 ):
     photos = shutil.copytree(split_photos, tmp_path / "photos")
     photo = photos / "train" / "vertical" / "007.png"
@@ -453,7 +437,7 @@ def test_a_photo_that_vanishes_is_named_and_the_run_goes_on(
     with monkeypatch.context() as patch:
         # In the second epoch; the third one misses the photo.
         after_batch(patch, 8, lambda: photo.rename(hidden))
-        sentence = refusal(capsys, *words)
+        sentence = refusal("finetune", *words)
     assert sentence == (
         "dropzoo finetune: 'train/vertical/007.png': it cannot be read: No "
         "such file or directory; put it back as it was, and `dropzoo finetune "
@@ -466,7 +450,7 @@ def test_a_photo_that_vanishes_is_named_and_the_run_goes_on(
 
 @pytest.mark.parametrize("step", ["sanity.check_start", "keeping.measure"])
 def test_a_photo_that_breaks_leaves_a_run_that_goes_on(
-    step, photos, tmp_path, monkeypatch, capsys
+    step, photos, tmp_path, monkeypatch, refusal
 ):
     """Even where the run folder holds its options only."""
     photos = shutil.copytree(photos, tmp_path / "photos")
@@ -483,7 +467,7 @@ def test_a_photo_that_breaks_leaves_a_run_that_goes_on(
     out = tmp_path / "run"
     words = "--data", photos, "--model", "tiny", "--weights", "random"
     sentence = refusal(
-        capsys, *map(str, words), "--freeze", "all", "--out", str(out)
+        "finetune", *map(str, words), "--freeze", "all", "--out", str(out)
     )
     assert ".png': it is truncated: its end is missing; put it back" in sentence
     assert (out / "config.json").exists()
@@ -504,13 +488,13 @@ def test_a_photo_that_breaks_leaves_a_run_that_goes_on(
     ],
 )
 def test_a_mistake_is_told_before_tensorflow_starts(
-    words, sentence, tuned_run, tmp_path, monkeypatch, capsys
+    words, sentence, tuned_run, tmp_path, monkeypatch, refusal
 ):
     monkeypatch.setattr(
         finetune, "announced_start", lambda: pytest.fail("TensorFlow started")
     )
     places = {"run": tuned_run.folder, "tmp": tmp_path}
-    assert sentence in refusal(capsys, *(w.format(**places) for w in words))
+    assert sentence in refusal("finetune", *(w.format(**places) for w in words))
 
 
 def test_such_a_mistake_is_told_within_a_second(tuned_run):
@@ -528,16 +512,16 @@ def test_such_a_mistake_is_told_within_a_second(tuned_run):
     assert min(seconds) <= 1
 
 
-def test_resuming_a_complete_run_is_refused(tuned_run, capsys):
+def test_resuming_a_complete_run_is_refused(tuned_run, refusal):
     folder = str(tuned_run.folder)
-    sentence = refusal(capsys, "--resume", folder)
+    sentence = refusal("finetune", "--resume", folder)
     assert "must be a run that was stopped" in sentence
     assert f"dropzoo evaluate {folder}" in sentence
 
 
-def test_resuming_with_other_options_is_refused(tuned_run, capsys):
+def test_resuming_with_other_options_is_refused(tuned_run, refusal):
     words = "--resume", str(tuned_run.folder), "--epochs", "3"
-    assert "no other option" in refusal(capsys, *words)
+    assert "no other option" in refusal("finetune", *words)
 
 
 @pytest.mark.parametrize(
@@ -548,15 +532,15 @@ def test_resuming_with_other_options_is_refused(tuned_run, capsys):
         ("[]", "does not hold the options"),
     ],
 )
-def test_a_damaged_config_is_refused(content, sentence, tmp_path, capsys):
+def test_a_damaged_config_is_refused(content, sentence, tmp_path, refusal):
     (tmp_path / "config.json").write_text(content)
-    assert sentence in refusal(capsys, "--resume", str(tmp_path))
+    assert sentence in refusal("finetune", "--resume", str(tmp_path))
 
 
-def test_an_existing_folder_is_left_alone(photos, tmp_path, capsys):
+def test_an_existing_folder_is_left_alone(photos, tmp_path, refusal):
     (tmp_path / "letter.txt").write_text("dear")
     words = "--data", str(photos), "--out", str(tmp_path)
-    assert "`out` must not exist yet" in refusal(capsys, *words)
+    assert "`out` must not exist yet" in refusal("finetune", *words)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
@@ -577,7 +561,7 @@ def test_an_existing_folder_is_left_alone(photos, tmp_path, capsys):
     ],
 )
 def test_a_mistake_is_refused_before_training_and_leaves_nothing(
-    words, sentence, photos, tmp_path, capsys, monkeypatch
+    words, sentence, photos, tmp_path, refusal, monkeypatch
 ):
     monkeypatch.setattr(
         "dropzoo.recipes.fine_tuning.FineTuning.fit",
@@ -585,7 +569,7 @@ def test_a_mistake_is_refused_before_training_and_leaves_nothing(
     )
     out = tmp_path / "run"
     base = ["--data", str(photos), "--model", "tiny", "--weights", "random"]
-    assert sentence in refusal(capsys, *base, "--out", str(out), *words)
+    assert sentence in refusal("finetune", *base, "--out", str(out), *words)
     assert not out.exists()
 
 
@@ -603,8 +587,8 @@ def test_a_mistake_is_refused_before_training_and_leaves_nothing(
         (["--augmentation", "wild"], "('none', 'light', 'strong')"),
     ],
 )
-def test_a_bad_option_is_one_sentence(words, sentence, capsys):
-    assert sentence in refusal(capsys, *words)
+def test_a_bad_option_is_one_sentence(words, sentence, refusal):
+    assert sentence in refusal("finetune", *words)
 
 
 def test_the_command_repeats_the_run(tuned_options, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from dropzoo import cli, search
+from dropzoo import search
 from dropzoo.models import create_model, starting_point
 from dropzoo.recipes import evaluate, predict, searching
 from dropzoo.recipes import search as recipe
@@ -61,20 +61,6 @@ def finished(heads, tmp_path_factory) -> recipe.Result:
 
 def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def refusal(capsys, *words: str) -> str:
-    """The one sentence and the status 2 that a command ends in."""
-    try:
-        status = cli.main(["search", *words])
-    except SystemExit as stop:  # from reading the options
-        status = stop.code
-    output = capsys.readouterr()
-    assert (status, output.out) == (2, "")
-    sentence = output.err.splitlines()[-1]
-    assert sentence.startswith("dropzoo search: ")
-    assert "Traceback" not in output.err
-    return sentence
 
 
 def test_the_folder_holds_an_ordinary_run_and_the_search(finished):
@@ -200,8 +186,8 @@ def test_a_stopped_search_of_networks_goes_on(
         (["--trails", "3"], "did you mean `--trials`"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(words, sentence, capsys):
-    assert sentence in refusal(capsys, *words)
+def test_what_cannot_be_is_refused_at_once(words, sentence, refusal):
+    assert sentence in refusal("search", *words)
 
 
 def test_photos_without_validation_are_refused(heads):

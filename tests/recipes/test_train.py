@@ -11,7 +11,6 @@ import time
 import numpy as np
 import pytest
 
-from dropzoo import cli
 from dropzoo.callbacks import ProgressBar
 from dropzoo.callbacks.sanity_failure import SanityFailure
 from dropzoo.models import starting_point
@@ -61,20 +60,6 @@ def read_json(path):
 def saved_weights(folder):
     model = starting_point.load_saved_model(folder / "model.keras")
     return starting_point.network_of(model).get_weights()
-
-
-def refusal(capsys, *words: str) -> str:
-    """The one sentence and the status 2 that a command ends in."""
-    try:
-        status = cli.main(["train", *words])
-    except SystemExit as stop:  # from reading the options
-        status = stop.code
-    output = capsys.readouterr()
-    assert (status, output.out) == (2, "")
-    sentence = output.err.splitlines()[-1]
-    assert sentence.startswith("dropzoo train: ")
-    assert "Traceback" not in output.err
-    return sentence
 
 
 def test_the_folder_holds_the_six_files_and_nothing_else(finished):
@@ -175,18 +160,18 @@ def test_a_stopped_run_ends_as_one_left_alone(stopped, finished):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_a_complete_run_is_not_resumed(finished, capsys):
-    sentence = refusal(capsys, "--resume", str(finished.folder))
+def test_a_complete_run_is_not_resumed(finished, refusal):
+    sentence = refusal("train", "--resume", str(finished.folder))
     assert "must be a run that was stopped" in sentence
 
 
-def test_other_options_beside_resume_are_refused(finished, capsys):
+def test_other_options_beside_resume_are_refused(finished, refusal):
     words = "--resume", str(finished.folder), "--epochs", "3"
-    assert "no other option" in refusal(capsys, *words)
+    assert "no other option" in refusal("train", *words)
 
 
-def test_a_run_of_another_recipe_is_not_resumed(tuned_run, capsys):
-    sentence = refusal(capsys, "--resume", str(tuned_run.folder))
+def test_a_run_of_another_recipe_is_not_resumed(tuned_run, refusal):
+    sentence = refusal("train", "--resume", str(tuned_run.folder))
     assert "does not hold the options of `dropzoo train`" in sentence
 
 
@@ -207,10 +192,10 @@ def test_a_run_of_another_recipe_is_not_resumed(tuned_run, capsys):
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(
-    words, sentence, capsys, tmp_path, monkeypatch
+    words, sentence, refusal, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    assert sentence in refusal(capsys, *words)
+    assert sentence in refusal("train", *words)
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -224,13 +209,13 @@ def test_a_mistake_is_told_in_one_sentence(
     ],
 )
 def test_what_the_plan_refuses_leaves_no_folder(
-    words, sentence, capsys, tmp_path, split_photos
+    words, sentence, refusal, tmp_path, split_photos
 ):
     out = tmp_path / "run"
     words = ["--data", str(split_photos), "--out", str(out), *words]
     if "--model" not in words:
         words += ["--model", "tiny"]
-    assert sentence in refusal(capsys, *words)
+    assert sentence in refusal("train", *words)
     assert not out.exists()
 
 
