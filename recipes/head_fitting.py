@@ -64,10 +64,7 @@ def fit_head(
         backbone: The network without its classifier.
         steps: Where progress is shown.
     """
-    pool = concatenate([data.train, *filter(None, [data.validation])])
-    folds = choose_folds(
-        data.train.labels, pool.labels[len(data.train) :], config.seed
-    )
+    pool, folds = pool_photos(data, config.seed)
     with steps.bar("features", len(pool)) as bar:
         features = extract_features(
             backbone,
@@ -78,3 +75,17 @@ def fit_head(
     probe = fit_probe(features, pool.labels, data.num_classes, folds)
     reused = len(pool) - features.num_computed
     return FittedHead(pool, folds, probe, reused)
+
+
+def pool_photos(data: ImageData, seed: int) -> tuple[Examples, Folds]:
+    """Training photos followed by validation photos, and what they are for.
+
+    Args:
+        data: The photos.
+        seed: Of the folds.
+
+    Raises: ValueError when no class has enough photos to judge on.
+    """
+    pool = concatenate([data.train, *filter(None, [data.validation])])
+    held_out = pool.labels[len(data.train) :]
+    return pool, choose_folds(data.train.labels, held_out, seed)

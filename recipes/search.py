@@ -7,7 +7,7 @@ Six steps: look at the data, say what is searched, search (many short trials
 everywhere, then longer ones around the best), train the best again, measure
 once on test photos, keep everything. Trials are judged on validation photos.
 With `freeze=all` only heads are searched, on features that are computed once:
-hundreds of trials in the time of one.
+hundreds of trials in the time of one, judged by folds where photos are few.
 
 Papers: Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization",
 2012; Karpathy et al., CS231n course notes, "Hyperparameter optimization".
@@ -83,7 +83,7 @@ class Result:
     Args:
         folder: Where everything is kept.
         settings: Of the best trial, by parameter.
-        score: Its accuracy on the validation photos, in [0, 1].
+        score: Its accuracy on the photos that judged, in [0, 1].
         accuracy: Of the kept model on the test photos, in [0, 1]; `None`
             without test photos.
         seconds: Of each step.
@@ -161,7 +161,7 @@ def _run(config: Config, folder: RunFolder) -> Result | None:
         return None
     best = tuner.oracle.get_best_trials()[0]
     settings = subject.hypermodel.settings(best.hyperparameters)
-    found = _sentence(tuner, settings)
+    found = _sentence(tuner, settings, subject.judged_by)
     steps.say(found)
     report = write_search_report(
         folder.path / PROJECT,
@@ -242,7 +242,9 @@ def _shared(machines: Machines) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _sentence(tuner: "CoarseToFine", settings: Mapping[str, Any]) -> str:
+def _sentence(
+    tuner: "CoarseToFine", settings: Mapping[str, Any], judged_by: str
+) -> str:
     """What the search came to."""
     best = tuner.oracle.get_best_trials()[0]
     values = ", ".join(
@@ -251,7 +253,7 @@ def _sentence(tuner: "CoarseToFine", settings: Mapping[str, Any]) -> str:
     )
     return (
         f"The best of {len(tuner.oracle.trials)} trials had {best.score:.1%} "
-        f"of the validation photos right: {values}."
+        f"of {judged_by} right: {values}."
     )
 
 

@@ -14,11 +14,12 @@ import numpy as np
 
 from dropzoo.callbacks import CallAfterBatch, ProgressBar
 from dropzoo.data import ImageData
-from dropzoo.data.examples import Examples
 from dropzoo.evaluation import extract_features
 from dropzoo.evaluation.feature_scaling import Scaling, as_examples
+from dropzoo.evaluation.folds import ENOUGH
 from dropzoo.models import replace_head
 from dropzoo.models.starting_point import from_catalogue
+from dropzoo.recipes.head_fitting import pool_photos
 from dropzoo.recipes.interruption import check_interruption
 from dropzoo.recipes.search_options import (
     Looking,
@@ -39,12 +40,14 @@ class Subject(Protocol):
     Attributes:
         hypermodel: Makes the trials.
         data: What they learn from and are judged by.
+        judged_by: What that is, in words.
         is_quick: Whether a trial is over in a moment, so that it needs no
             process of its own.
     """
 
     hypermodel: Any
     data: dict[str, Any]
+    judged_by: str
     is_quick: bool
 
     def refit(
@@ -76,17 +79,12 @@ def choose_subject(
         seed: Of the search.
         steps: Where progress is shown.
 
-    Raises: ValueError when there are no validation photos.
+    Raises: ValueError when there are no photos to choose by.
     """
-    if data.validation is None:
-        raise ValueError(
-            "search: there must be validation photos to choose by. Received: "
-            f"{photos.data}, which has none"
-        )
     space, weights = read_ranges(looking), first_weights(looking)
     if searches_heads(space, weights):
-        return HeadSearch(looking, space, data, data.validation, seed, steps)
-    return NetworkSearch(looking, photos, space, data, seed)
+        return HeadSearch(looking, space, data, seed, steps)
+    return NetworkSearch(looking, photos, space, data, seed, steps)
 
 
 class NetworkSearch:
@@ -98,9 +96,13 @@ class NetworkSearch:
         space: The ranges.
         data: The photos.
         seed: Of the search.
+        steps: Where progress is shown.
+
+    Raises: ValueError when there are no validation photos.
     """
 
     is_quick = False
+    judged_by = "the validation photos"
 
     def __init__(
         self,
@@ -109,7 +111,18 @@ class NetworkSearch:
         space: SearchSpace,
         data: ImageData,
         seed: int,
+        steps: Steps,
     ):
+        if data.validation is None:
+            raise ValueError(
+                "search: there must be validation photos to choose by. "
+                f"Received: {photos.data}, which has none"
+            )
+        if len(data.validation) < ENOUGH * data.num_classes:
+            steps.say(
+                f"Only {len(data.validation)} validation photos judge the "
+                "trials: a small lead among them may be luck."
+            )
         self.hypermodel = ZooHyperModel(
             data.num_classes,
             space=space,
@@ -162,10 +175,11 @@ class HeadSearch:
     Args:
         looking: Where to look.
         space: The ranges.
-        data: The photos.
-        validation: Those to judge by.
+        data: The photos; `choose_folds` says which of them judge.
         seed: Of the search.
         steps: Where progress is shown.
+
+    Raises: ValueError when there are no photos to choose by.
     """
 
     is_quick = True
@@ -175,7 +189,6 @@ class HeadSearch:
         looking: Looking,
         space: SearchSpace,
         data: ImageData,
-        validation: Examples,
         seed: int,
         steps: Steps,
     ):
@@ -191,14 +204,27 @@ class HeadSearch:
         mirrored = data.flips_are_safe and space["augmentation"].ends != (
             "none",
         )
-        x, y = self._features(data.train, mirrored, steps)
-        self.scaling = Scaling.of(x)
-        judged, classes = self._features(validation, False, steps)
+        pool, self.folds = pool_photos(data, seed)
+        with steps.bar("features", len(pool)) as bar:
+            views = extract_features(
+                self.backbone, pool, mirrored=mirrored, progress=bar.advance
+            ).read()
+        x, y = as_examples(views, pool.labels)
+        rows = np.arange(len(x)).reshape(views.shape[:2])
+        self.scaling = Scaling.of(x[rows[self.folds.learn].ravel()])
         self.data: dict[str, Any] = {
             "x": self.scaling(x),
             "y": y,
-            "validation_data": (self.scaling(judged), classes),
+            "folds": [
+                (rows[learn].ravel(), rows[judge, 0])
+                for learn, judge in self.folds.pairs
+            ],
         }
+        self.judged_by = (
+            f"the photos that {len(self.folds.pairs)} folds held out"
+            if self.folds.crossed
+            else "the validation photos"
+        )
         self.hypermodel = HeadHyperModel(
             x.shape[1],
             data.num_classes,
@@ -217,13 +243,17 @@ class HeadSearch:
         """As of `Subject`."""
         drawn = self.hypermodel.settings(best)
         head = self.hypermodel.build(best)
-        history = self.hypermodel.fit(
-            best,
-            head,
-            **self.data,
-            epochs=epochs,
-            callbacks=[_keep_best(epochs)],
-        )
+        if self.folds.crossed:  # then all photos are learned from
+            x, y = self.data["x"], self.data["y"]
+            history = self.hypermodel.fit(best, head, x, y, epochs=epochs)
+        else:
+            history = self.hypermodel.fit(
+                best,
+                head,
+                **self.data,
+                epochs=epochs,
+                callbacks=[_keep_best(epochs)],
+            )
         units = drawn["hidden_units"]
         network = replace_head(
             self.backbone,
@@ -235,18 +265,6 @@ class HeadSearch:
         updates = int(head.optimizer.iterations)
         rates = self.hypermodel.schedule(best, updates)
         return _trained(network, history, rates, updates)
-
-    def _features(
-        self, examples: Examples, mirrored: bool, steps: Steps
-    ) -> tuple[np.ndarray, np.ndarray]:
-        with steps.bar("features", len(examples)) as bar:
-            features = extract_features(
-                self.backbone,
-                examples,
-                mirrored=mirrored,
-                progress=bar.advance,
-            )
-        return as_examples(features.read(), examples.labels)
 
     def _put_head(self, head: keras.Model, network: keras.Model) -> None:
         """Puts the weights in; the first layer takes features as they are."""
@@ -278,9 +296,10 @@ def _trained(
     ]
     places = np.unique(np.linspace(0, updates - 1, POINTS).astype(int))
     values = [float(schedule(int(place))) for place in places]
+    judged = logs.get("val_accuracy")
     return Trained(
         network,
         rows,
-        int(np.argmax(logs["val_accuracy"])) + 1,
+        len(rows) if judged is None else int(np.argmax(judged)) + 1,
         np.interp(np.arange(updates), places, values),
     )

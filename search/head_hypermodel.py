@@ -1,6 +1,5 @@
 """Heads on cached features as a hypermodel of KerasTuner: trials in no time."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 from keras import ops
 
 from dropzoo import schedules
-from dropzoo.search.reusable_head import ReusableHead
+from dropzoo.search.head_training import HeadTraining
+from dropzoo.search.reusable_head import Logs, ReusableHead
 from dropzoo.search.search_space import SearchSpace
 from dropzoo.search.trial_seed import trial_seed
 
@@ -23,7 +23,9 @@ HEAD_PARAMETERS = (
 )
 
 
-MOST_HEADS = 8  # that are kept compiled
+MOST_KINDS = 8  # of heads that are kept compiled
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 class HeadHyperModel(keras_tuner.HyperModel):
@@ -93,7 +95,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         self.space = space
         self.batch_size = batch_size
         self.seed = seed
-        self._heads: dict[int, ReusableHead] = {}
+        self._heads: dict[int, list[ReusableHead]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_heads": {}}
@@ -132,7 +134,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
 
         Returns: A compiled model from features to logits.
         """
-        return self._start(self.settings(hp)).model
+        return self._start(self.settings(hp), 0).model
 
     def fit(
         self,
@@ -144,6 +146,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         epochs: int = 20,
         initial_epoch: int = 0,
         validation_data: Any = None,
+        folds: Folds | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: Any = 0,
     ) -> keras.callbacks.History:
@@ -157,6 +160,10 @@ class HeadHyperModel(keras_tuner.HyperModel):
             epochs: Passes over the examples, with which the schedule ends.
             initial_epoch: Where to go on.
             validation_data: Features and classes to judge by.
+            folds: In its place, pairs of positions in `x`: to learn from, and
+                to judge by. Each pair has a head of its own, which always
+                learns from its beginning; the first is `model`. Logs are
+                means, weighted by how many examples a head is judged by.
             callbacks: Of Keras; those that act on batches are not called.
             verbose: Taken, as tuners give it, and without effect.
 
@@ -165,79 +172,95 @@ class HeadHyperModel(keras_tuner.HyperModel):
         Raises: ValueError when `model` is of another trial.
         """
         drawn = self.settings(hp)
-        head = self._heads.get(drawn["hidden_units"])
-        if head is None or head.model is not model:
+        heads = self._heads.get(drawn["hidden_units"])
+        if not heads or heads[0].model is not model:
             raise ValueError(
                 "HeadHyperModel: `model` must be what `build` gave for `hp`. "
                 f"Received: {model.name}"
             )
-        x, y = _pair(x, y)
-        held_out = None if validation_data is None else _pair(*validation_data)
-        order = _Order(len(x), self.batch_size, trial_seed(drawn, self.seed))
-        rates = _rates(drawn, epochs * order.steps)
-        model.optimizer.iterations.assign(initial_epoch * order.steps)
+        trainings = self._trainings(drawn, epochs, x, y, validation_data, folds)
         history = keras.callbacks.History()
         events = keras.callbacks.CallbackList(
             [*callbacks, history], model=model
         )
-        logs: dict[str, float] = {}
+        if folds is None:
+            trainings[0].go_on(initial_epoch)
+        else:
+            for epoch in range(initial_epoch):
+                _epoch(trainings, epoch)
+        logs: Logs = {}
         events.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             events.on_epoch_begin(epoch)
-            steps = slice(epoch * order.steps, (epoch + 1) * order.steps)
-            logs = head.train(x, y, order.epoch(epoch), rates[steps])
-            if held_out is not None:
-                judged = head.score(*held_out)
-                logs |= {f"val_{name}": judged[name] for name in judged}
+            logs = _epoch(trainings, epoch)
             events.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
         events.on_train_end(logs)
         return history
 
-    def _start(self, drawn: Mapping[str, Any]) -> ReusableHead:
-        units = drawn["hidden_units"]
-        if units not in self._heads:
-            if len(self._heads) == MOST_HEADS:
-                self._heads.pop(next(iter(self._heads)))
-            self._heads[units] = ReusableHead(
-                self.num_features, self.num_classes, units
+    def _trainings(
+        self,
+        drawn: Mapping[str, Any],
+        epochs: int,
+        x: Any,
+        y: Any,
+        validation_data: Any,
+        folds: Folds | None,
+    ) -> list[HeadTraining]:
+        """One, or one for each fold, which then begins anew."""
+        examples = _pair(x, y)
+        if folds is None:
+            judged = (
+                None if validation_data is None else _pair(*validation_data)
             )
-        self._heads[units].start(
+            heads = self._heads[drawn["hidden_units"]][:1]
+            parts = [(np.arange(len(x)), judged)]
+        else:
+            heads = [self._start(drawn, i) for i in range(len(folds))]
+            parts = [(rows, _pair(x[held], y[held])) for rows, held in folds]
+        return [
+            HeadTraining(
+                head,
+                examples,
+                rows,
+                judged,
+                drawn,
+                epochs=epochs,
+                batch_size=self.batch_size,
+                seed=trial_seed(drawn, self.seed),
+            )
+            for head, (rows, judged) in zip(heads, parts, strict=True)
+        ]
+
+    def _start(self, drawn: Mapping[str, Any], number: int) -> ReusableHead:
+        """A head at its beginning; folds have several of the same kind."""
+        units = drawn["hidden_units"]
+        if units not in self._heads and len(self._heads) == MOST_KINDS:
+            self._heads.pop(next(iter(self._heads)))
+        heads = self._heads.setdefault(units, [])
+        if number == len(heads):
+            heads.append(
+                ReusableHead(self.num_features, self.num_classes, units)
+            )
+        heads[number].start(
             dropout=drawn["dropout"],
             weight_decay=drawn["weight_decay"],
             seed=trial_seed(drawn, self.seed),
         )
-        return self._heads[units]
+        return heads[number]
 
 
-class _Order:
-    """Which examples each step of an epoch sees."""
-
-    def __init__(self, num_examples: int, batch_size: int, seed: int):
-        self.num_examples = num_examples
-        self.batch_size = min(batch_size, num_examples)
-        self.steps = num_examples // self.batch_size
-        self.seed = seed
-
-    def epoch(self, number: int) -> np.ndarray:
-        """`(steps, batch)`, int32."""
-        rng = np.random.default_rng((self.seed, number))
-        order = rng.permutation(self.num_examples).astype("int32")
-        used = order[: self.steps * self.batch_size]
-        return used.reshape(self.steps, self.batch_size)
-
-
-def _rates(drawn: Mapping[str, Any], steps: int) -> np.ndarray:
-    rates = drawn["peak_rate"] * _unit_rates(drawn["schedule"], steps)
-    return rates.astype("float32")
-
-
-@functools.cache
-def _unit_rates(schedule: str, steps: int) -> np.ndarray:
-    """The rates of a schedule whose peak is 1: all of them scale with it."""
-    rate = schedules.get(schedule, peak=1.0, steps=steps)
-    return np.array([float(rate(step)) for step in range(steps)])
+def _epoch(trainings: Sequence[HeadTraining], number: int) -> Logs:
+    """Makes an epoch of each, and takes the mean of what they log."""
+    logs = [training.epoch(number) for training in trainings]
+    if len(logs) == 1:
+        return logs[0]
+    shares = [len(training.judged[1]) for training in trainings]
+    return {
+        name: float(np.average([each[name] for each in logs], weights=shares))
+        for name in logs[0]
+    }
 
 
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:

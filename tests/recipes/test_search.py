@@ -1,5 +1,6 @@
 """A search from photos to a kept model, on tiny photos and a tiny network."""
 
+import dataclasses
 import functools
 import json
 import os
@@ -109,6 +110,21 @@ def test_the_report_tells_what_was_found(finished):
     assert "The best of 6 trials had" in trials
 
 
+@pytest.mark.slow(ci=True)
+def test_few_photos_are_judged_by_folds_and_all_learned_from(
+    heads, photos, tmp_path
+):
+    looking = dataclasses.replace(heads["looking"], trials=2)
+    few = {**heads, "photos": Photos(data=str(photos)), "looking": looking}
+    result = recipe.run(Config(**few, out=str(tmp_path / "run")))
+    report = (result.folder / "report.html").read_text(encoding="utf-8")
+    assert "of the photos that 2 folds held out right" in report
+    assert "Kept: epoch 5, the last one." in report
+    metrics = read_json(result.folder / "metrics.json")
+    assert metrics["validation_accuracy"] is None
+    assert 1 / 3 < result.score <= 1
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_search(heads, finished, tmp_path):
     out = tmp_path / "again"
@@ -194,9 +210,10 @@ def test_photos_without_validation_are_refused(heads):
     class NoneHeldOut:
         validation = None
 
+    networks = dataclasses.replace(heads["looking"], space="")
     with pytest.raises(ValueError, match="there must be validation photos"):
         searching.choose_subject(
-            heads["looking"], heads["photos"], NoneHeldOut(), 0, None
+            networks, heads["photos"], NoneHeldOut(), 0, None
         )
 
 

@@ -125,12 +125,12 @@ def test_another_seed_gives_another_trial(hypermodel, data):
 
 def test_nothing_is_traced_again(hypermodel, data):
     model, _ = trial(hypermodel, data, dropout=0.1)
-    head = hypermodel._heads[0]
+    (head,) = hypermodel._heads[0]
     before = head._train
     for number in range(3):
         again, _ = trial(hypermodel, data, peak_rate=10.0**-number)
         assert again is model
-    assert hypermodel._heads[0]._train is before
+    assert hypermodel._heads[0][0]._train is before
 
 
 def test_a_training_goes_on_from_an_epoch(hypermodel, data):
@@ -160,8 +160,41 @@ def test_a_training_goes_on_from_an_epoch(hypermodel, data):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_folds_are_trainings_of_their_own(hypermodel, data):
+    x, y = data["x"], data["y"]
+    rows = np.random.default_rng(1).permutation(len(x))
+    folds = [(rows[:40], rows[40:]), (rows[20:], rows[:12])]
+    values = {"hidden_units": 8, "dropout": 0.3, "peak_rate": 0.03}
+    _, together = trial(hypermodel, {"x": x, "y": y, "folds": folds}, **values)
+    alone = [
+        trial(
+            hypermodel,
+            {"x": x[rows], "y": y[rows], "validation_data": (x[held], y[held])},
+            **values,
+        )[1]
+        for rows, held in folds
+    ]
+    for name, logs in together.items():
+        expected = np.average([x[name] for x in alone], 0, weights=[20, 12])
+        np.testing.assert_allclose(logs, expected, rtol=1e-6)
+
+
+def test_folds_go_on_from_an_epoch(hypermodel, data):
+    x, y = data["x"], data["y"]
+    folds = [(np.arange(30), np.arange(30, 60))]
+    hp = keras_tuner.HyperParameters()
+    hp.Fixed("peak_rate", 0.03)
+    logs = [
+        hypermodel.fit(
+            hp, hypermodel.build(hp), x, y, folds=folds, epochs=4, **start
+        ).history["val_loss"]
+        for start in ({}, {"initial_epoch": 2})
+    ]
+    assert logs[0][2:] == logs[1]
+
+
 def test_few_heads_are_kept(monkeypatch):
-    monkeypatch.setattr(head_hypermodel, "MOST_HEADS", 2)
+    monkeypatch.setattr(head_hypermodel, "MOST_KINDS", 2)
     monkeypatch.setattr(head_hypermodel, "ReusableHead", unittest.mock.Mock())
     hypermodel = HeadHyperModel(FEATURES, CLASSES)
     for units in (0, 2, 4):
