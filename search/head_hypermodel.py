@@ -256,7 +256,7 @@ def _epoch(trainings: Sequence[HeadTraining], number: int) -> Logs:
     logs = [training.epoch(number) for training in trainings]
     if len(logs) == 1:
         return logs[0]
-    shares = [len(training.judged[1]) for training in trainings]
+    shares = [training.num_judged for training in trainings]
     return {
         name: float(np.average([each[name] for each in logs], weights=shares))
         for name in logs[0]

@@ -22,6 +22,9 @@ class HeadTraining:
         epochs: Passes over the examples, with which the schedule ends.
         batch_size: Examples in a step; fewer where there are no more.
         seed: Of the order of examples, another one in each epoch.
+
+    Attributes:
+        num_judged: How many examples it is judged by.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class HeadTraining:
         self.examples = examples
         self.learn = learn.astype("int32")
         self.judged = judged
+        self.num_judged = 0 if judged is None else len(judged[1])
         self.batch_size = min(batch_size, len(learn))
         self.steps = len(learn) // self.batch_size
         unit = _unit_rates(drawn["schedule"], epochs * self.steps)
