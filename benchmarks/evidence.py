@@ -259,6 +259,11 @@ def fractional(
 
 PLAIN = "single run, constant depth"  # Rows of one setting share it.
 DROPS = {"stochastic_depth": 0.5, "skip": True}
+DEPTHS = {
+    PLAIN: plain,
+    "stochastic depth": functools.partial(plain, **DROPS),
+    "stochastic depth, equal time": functools.partial(as_long, **DROPS),
+}
 
 
 class Row(NamedTuple):
@@ -273,14 +278,8 @@ ROWS = {
         Setting("resnet20_cifar", 100),
         {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
-    "depth": Row(
-        Setting("resnet32_cifar", 60, rate=0.03),
-        {
-            PLAIN: plain,
-            "stochastic depth": functools.partial(plain, **DROPS),
-            "stochastic depth, equal time": functools.partial(as_long, **DROPS),
-        },
-    ),
+    "depth": Row(Setting("resnet32_cifar", 60, rate=0.03), DEPTHS),
+    "longer_depth": Row(Setting("resnet32_cifar", 240, rate=0.03), DEPTHS),
     "pooling": Row(
         Setting(
             "stochastic_pooling_cnn", 100, rate=0.01, options=(("filters", 32),)
@@ -301,7 +300,7 @@ class Config:
 
     data: Path | None = None
     """CIFAR-10 as a .npz file. None: Keras downloads it."""
-    row: Literal["snapshot", "depth", "pooling"] | None = None
+    row: Literal["snapshot", "depth", "longer_depth", "pooling"] | None = None
     """One row only."""
     seeds: int = 5
     """Trainings of each variant."""

@@ -9,11 +9,11 @@ search and Bayesian optimization in as many trials, Hyperband and
 found, by validation accuracy, is trained again on training and validation
 images, for the epochs of a full training, and measured once on test images.
 
-Two tasks: heads on cached features of the groceries, and a small
-convolutional network on 2,000 images of Fashion-MNIST (`--data`, a folder of
-its IDX files). A seed draws what is learned from and what is judged by, the
-same for all tuners, and their trials. Networks are compiled once, so that
-nearly all of the time is training; the tables state it.
+Two tasks: heads on cached features of the groceries, judged by two folds, and
+a small convolutional network on 2,000 images of Fashion-MNIST (`--data`, a
+folder of its IDX files). A seed draws what is learned from and what is judged
+by, the same for all tuners, and their trials. Networks are compiled once, so
+that nearly all of the time is training; the tables state it.
 
 Every search is a line of `--out`, a CSV file: a stopped benchmark goes on
 where it was, and what has been measured is only printed.
@@ -36,14 +36,14 @@ import numpy as np
 import tyro
 from rich.progress import track
 from scipy import stats
-from sklearn.model_selection import train_test_split
 
 import dropzoo
 from dropzoo.data import load
 from dropzoo.data.examples import concatenate
 from dropzoo.data.idx import read_idx
 from dropzoo.evaluation import extract_features
-from dropzoo.evaluation.feature_scaling import Scaling
+from dropzoo.evaluation.feature_scaling import Scaling, as_examples
+from dropzoo.evaluation.folds import choose_folds
 from dropzoo.models import create_model
 from dropzoo.search import CoarseToFine, HeadHyperModel, SearchSpace
 from dropzoo.search.adjustable_dropout import AdjustableDropout
@@ -56,17 +56,18 @@ Labelled = tuple[np.ndarray, np.ndarray]
 
 
 class Images(NamedTuple):
-    """Inputs and labels of each part."""
+    """What a search sees, and what comes after it.
 
-    learn: Labelled
-    judge: Labelled
+    Args:
+        searched: Arguments of `search`: what trials learn from and are judged
+            by.
+        all: Inputs and labels that the best is trained on in the end.
+        test: Those that it is measured on.
+    """
+
+    searched: dict[str, Any]
+    all: Labelled
     test: Labelled
-
-    def together(self) -> Labelled:
-        """What the best trial is trained on in the end."""
-        pairs = zip(self.learn, self.judge, strict=True)
-        x, y = (np.concatenate(pair) for pair in pairs)
-        return x, y
 
 
 class Counted(keras_tuner.HyperModel):
@@ -170,25 +171,22 @@ class Config:
 
 
 def groceries(config: Config) -> Callable[[int], Images]:
-    """Features of all photos, those not for testing split anew by a seed."""
+    """Features of all photos, those not for testing in two folds by a seed."""
     data = load("groceries")
     backbone = create_model(BACKBONE, weights="imagenet", num_classes=0)
 
     def features(examples: Any) -> Labelled:
         found = extract_features(backbone, examples, mirrored=False)
-        return found.take(np.arange(len(examples)))[:, 0], examples.labels
+        return as_examples(found.read(), examples.labels)
 
     seen = concatenate([data.train, data.validation])
     (x, y), test = features(seen), features(data.test)
+    scaling = Scaling.of(x)
+    x, test = scaling(x), (scaling(test[0]), test[1])
 
     def split(seed: int) -> Images:
-        parts = train_test_split(
-            x, y, test_size=0.25, stratify=y, random_state=seed
-        )
-        scaling = Scaling.of(parts[0])
-        learn, judge = (scaling(parts[i]) for i in (0, 1))
-        scaled = (scaling(test[0]), test[1])
-        return Images((learn, parts[2]), (judge, parts[3]), scaled)
+        folds = choose_folds(y, y[:0], seed).pairs
+        return Images({"x": x, "y": y, "folds": folds}, (x, y), test)
 
     return split
 
@@ -205,21 +203,21 @@ def fashion(config: Config) -> Callable[[int], Images]:
             )
             for part in ("train", "t10k")
         )
+    x, test = x[..., None], (test[0][..., None], test[1])
 
     def split(seed: int) -> Images:
         order = np.random.default_rng(seed).permutation(len(y))
-        learn, judge = order[:LEARNED], order[LEARNED:][:JUDGED]
-        return Images(
-            (x[learn][..., None], y[learn]),
-            (x[judge][..., None], y[judge]),
-            (test[0][..., None], test[1]),
-        )
+        both = order[: LEARNED + JUDGED]
+        learn, judge = np.split(both, [LEARNED])
+        searched = {"x": x[learn], "y": y[learn]}
+        searched["validation_data"] = x[judge], y[judge]
+        return Images(searched, (x[both], y[both]), test)
 
     return split
 
 
 def heads(images: Images) -> keras_tuner.HyperModel:
-    x, y = images.learn
+    x, y = images.all
     space = SearchSpace().changed(hidden_units=[0, 64])
     return HeadHyperModel(x.shape[1], int(y.max()) + 1, space=space)
 
@@ -310,7 +308,6 @@ def search(
     task: Task, tuner: str, hypermodel: Counted, images: Images, seed: int
 ) -> tuple[str, ...]:
     """Searches once; returns the measured columns of a line."""
-    x, y = images.learn
     hypermodel.epochs, hypermodel.inner.seed = 0, seed
     start = time.perf_counter()
     with TemporaryDirectory() as folder:
@@ -327,7 +324,7 @@ def search(
         if tuner == "Hyperband":
             own = {}
         try:
-            made.search(x, y, validation_data=images.judge, verbose=0, **own)
+            made.search(**images.searched, verbose=0, **own)
         except _Spent:
             pass
         best = made.oracle.get_best_trials(1)[0]
@@ -357,7 +354,7 @@ def _test(
 ) -> float:
     """Accuracy on the test images of the best trial, trained again on all."""
     model = hypermodel.build(hp)
-    hypermodel.fit(hp, model, *images.together(), epochs=task.epochs, verbose=0)
+    hypermodel.fit(hp, model, *images.all, epochs=task.epochs, verbose=0)
     x, y = images.test
     return float((model.predict_on_batch(x).argmax(axis=1) == y).mean())
 
