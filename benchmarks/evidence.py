@@ -258,12 +258,16 @@ def fractional(
 
 
 PLAIN = "single run, constant depth"  # Rows of one setting share it.
-DROPS = {"stochastic_depth": 0.5, "skip": True}
-DEPTHS = {
-    PLAIN: plain,
-    "stochastic depth": functools.partial(plain, **DROPS),
-    "stochastic depth, equal time": functools.partial(as_long, **DROPS),
-}
+
+
+def depths(name: str) -> dict[str, Callable[..., Iterator[Result]]]:
+    """Constant depth, and stochastic depth for as long in both senses."""
+    drops = {"stochastic_depth": 0.5, "skip": True}
+    return {
+        PLAIN: plain,
+        name: functools.partial(plain, **drops),
+        f"{name}, equal time": functools.partial(as_long, **drops),
+    }
 
 
 class Row(NamedTuple):
@@ -278,8 +282,13 @@ ROWS = {
         Setting("resnet20_cifar", 100),
         {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
-    "depth": Row(Setting("resnet32_cifar", 60, rate=0.03), DEPTHS),
-    "longer_depth": Row(Setting("resnet32_cifar", 240, rate=0.03), DEPTHS),
+    "depth": Row(
+        Setting("resnet32_cifar", 60, rate=0.03), depths("stochastic depth")
+    ),
+    "longer_depth": Row(
+        Setting("resnet32_cifar", 240, rate=0.03),
+        depths("stochastic depth, 240 epochs"),
+    ),
     "pooling": Row(
         Setting(
             "stochastic_pooling_cnn", 100, rate=0.01, options=(("filters", 32),)
