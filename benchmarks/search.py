@@ -5,9 +5,10 @@
 
 Each tuner may train for `BUDGET` times the epochs of a full training: random
 search and Bayesian optimization in as many trials, Hyperband and
-`CoarseToFine` in more trials of which most are short. What the best trial
-found, by validation accuracy, is trained again on training and validation
-images, for the epochs of a full training, and measured once on test images.
+`CoarseToFine` in more trials of which many are short, until these are spent.
+What the best trial found, by validation accuracy, is trained again on training
+and validation images, for the epochs of a full training, and measured once on
+test images.
 
 Two tasks: heads on cached features of the groceries, judged by two folds, and
 a small convolutional network on 2,000 images of Fashion-MNIST (`--data`, a
@@ -21,6 +22,7 @@ where it was, and what has been measured is only printed.
 
 import csv
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -49,6 +51,7 @@ from dropzoo.search import CoarseToFine, HeadHyperModel, SearchSpace
 from dropzoo.search.adjustable_dropout import AdjustableDropout
 
 BUDGET = 30  # full trainings
+LASTS = 0.65  # share of the epochs planned that is left without hopeless ones
 BACKBONE, CLASSES = "efficientnet_lite0", 10
 LEARNED, JUDGED = 2_000, 1_000  # images of Fashion-MNIST
 
@@ -232,15 +235,24 @@ class _Spent(Exception):
     """The epochs of a search are spent."""
 
 
-class LimitedHyperband(keras_tuner.Hyperband):
-    """Hyperband that begins anew until its epochs are spent."""
+class Limited:
+    """A tuner that stops when its epochs are spent."""
 
+    hypermodel: Counted
     budget = 0
 
     def on_trial_end(self, trial: Any) -> None:
-        super().on_trial_end(trial)
+        super().on_trial_end(trial)  # type: ignore[misc]
         if self.hypermodel.epochs >= self.budget:
             raise _Spent
+
+
+class LimitedHyperband(Limited, keras_tuner.Hyperband):
+    """Hyperband that begins anew until its epochs are spent."""
+
+
+class LimitedCoarseToFine(Limited, CoarseToFine):
+    """`CoarseToFine` with the trials that hopeless ones leave epochs for."""
 
 
 def random(hypermodel: Counted, task: Task, **kw: Any) -> keras_tuner.Tuner:
@@ -260,30 +272,33 @@ def hyperband(hypermodel: Counted, task: Task, **kw: Any) -> keras_tuner.Tuner:
 
 
 def coarse_to_fine(
-    hypermodel: Counted,
-    task: Task,
-    *,
-    stages: tuple[str, str] = ("random", "random"),
-    short: int | None = None,
-    **kw: Any,
+    hypermodel: Counted, task: Task, *, stages: tuple[str, ...], **kw: Any
 ) -> keras_tuner.Tuner:
-    """Two stages of equally many trials, which add up to the budget."""
-    epochs = (short or task.short, task.epochs)
-    return CoarseToFine(
+    """Stages of equally many trials, the last one of full trainings."""
+    epochs = (task.short, task.epochs)[-len(stages) :]
+    planned = len(stages) * (BUDGET * task.epochs // sum(epochs))
+    tuner = LimitedCoarseToFine(
         hypermodel,
-        max_trials=2 * (BUDGET * task.epochs // sum(epochs)),
+        max_trials=int(planned / LASTS),
         stages=stages,
         epochs=epochs,
         in_process=True,
         **kw,
     )
+    tuner.budget = BUDGET * task.epochs
+    return tuner
 
 
 TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
     "RandomSearch": random,
     "BayesianOptimization": bayesian,
     "Hyperband": hyperband,
-    "CoarseToFine": coarse_to_fine,
+    "CoarseToFine, random and random": functools.partial(
+        coarse_to_fine, stages=("random", "random")
+    ),
+    "CoarseToFine, bayesian": functools.partial(
+        coarse_to_fine, stages=("bayesian",)
+    ),
 }
 
 

@@ -7,7 +7,7 @@ Six steps: look at the data, say what is searched, search (many short trials
 everywhere, then longer ones around the best), train the best again, measure
 once on test photos, keep everything. Trials are judged on validation photos.
 With `freeze=all` only heads are searched, on features that are computed once:
-hundreds of trials in the time of one, judged by folds where photos are few.
+many trials in the time of one, judged by folds where photos are few.
 
 Papers: Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization",
 2012; Karpathy et al., CS231n course notes, "Hyperparameter optimization".

@@ -8,7 +8,9 @@ from dropzoo.search.ranges import Fixed
 from dropzoo.search.search_space import SearchSpace
 from dropzoo.search.space_words import read_space
 
-# Epochs of the trials of each stage: of networks, and of heads on features.
+# What benchmarks/search.py finds best for networks, and for heads on features.
+NETWORK_STAGES, HEAD_STAGES = "random,random", "bayesian"
+# Epochs of a trial in a stage, and in the last one.
 NETWORK_EPOCHS, HEAD_EPOCHS = (1, 5), (5, 20)
 
 
@@ -36,14 +38,15 @@ class Looking:
     space: str = ""
     """Ranges in words, such as "peak_rate=1e-4..1e-2 freeze=all,none". What
     is left out has the default of docs/search.md."""
-    stages: str = "random,random"
+    stages: str | None = None
     """Kinds of search, each around the best of the one before it: random,
-    grid, bayesian, hyperband."""
+    grid, bayesian, hyperband. Default: random,random, or bayesian for heads
+    on features."""
     trials: int = 40
     """Number of trials of all stages together."""
     epochs: str | None = None
-    """Epochs of a trial in each stage, with commas between them. Default:
-    1,5, or 5,20 for heads on features."""
+    """Epochs of a trial in each stage, with commas between them. Default: 5
+    in the last stage and 1 before it; 20 and 5 for heads on features."""
     refit_epochs: int | None = None
     """Epochs of the best model's last training. Default: those of the last
     stage."""
@@ -96,7 +99,8 @@ def read_stages(
 
     Raises: ValueError when epochs are no numbers, or not one for each stage.
     """
-    stages = tuple(looking.stages.replace(" ", "").split(","))
+    kinds = looking.stages or (HEAD_STAGES if heads else NETWORK_STAGES)
+    stages = tuple(kinds.replace(" ", "").split(","))
     if looking.epochs is None:
         usual = HEAD_EPOCHS if heads else NETWORK_EPOCHS
         before = usual[:1] * (len(stages) - 1)

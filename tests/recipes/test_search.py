@@ -46,6 +46,7 @@ def heads(split_photos, weights) -> dict:
             model="tiny",
             weights=weights,
             space="freeze=all hidden_units=0 peak_rate=1e-3..1",
+            stages="random,random",
             trials=6,
             epochs="2,4",
             refit_epochs=5,
