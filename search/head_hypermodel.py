@@ -169,7 +169,8 @@ class HeadHyperModel(keras_tuner.HyperModel):
 
         Returns: The logs of each epoch.
 
-        Raises: ValueError when `model` is of another trial.
+        Raises: ValueError when `model` is of another trial, or `folds` are
+            none, or given beside `validation_data`.
         """
         drawn = self.settings(hp)
         heads = self._heads.get(drawn["hidden_units"])
@@ -209,6 +210,7 @@ class HeadHyperModel(keras_tuner.HyperModel):
         folds: Folds | None,
     ) -> list[HeadTraining]:
         """One, or one for each fold, which then begins anew."""
+        x, y = np.asarray(x), np.asarray(y)
         examples = _pair(x, y)
         if folds is None:
             judged = (
@@ -217,6 +219,13 @@ class HeadHyperModel(keras_tuner.HyperModel):
             heads = self._heads[drawn["hidden_units"]][:1]
             parts = [(np.arange(len(x)), judged)]
         else:
+            if validation_data is not None or not len(folds):
+                raise ValueError(
+                    "HeadHyperModel: `folds` must hold at least one pair, and "
+                    "take the place of `validation_data`. Received: "
+                    f"{len(folds)} pairs, validation_data of type "
+                    f"{type(validation_data).__name__}"
+                )
             heads = [self._start(drawn, i) for i in range(len(folds))]
             parts = [(rows, _pair(x[held], y[held])) for rows, held in folds]
         return [

@@ -228,6 +228,16 @@ def test_a_model_of_another_trial_is_refused(hypermodel, data):
         hypermodel.fit(hp, model, **data)
 
 
+def test_folds_beside_validation_data_are_refused(hypermodel, data):
+    hp = keras_tuner.HyperParameters()
+    model = hypermodel.build(hp)
+    with pytest.raises(ValueError, match="the place of `validation_data`"):
+        hypermodel.fit(hp, model, **data, folds=[([0, 1], [2])])
+    x, y = data["x"], data["y"]
+    with pytest.raises(ValueError, match="at least one pair"):
+        hypermodel.fit(hp, model, x, y, folds=[])
+
+
 @pytest.mark.parametrize("name", ["num_features", "num_classes", "batch_size"])
 def test_a_number_below_one_is_refused(name):
     sizes = {"num_features": 2, "num_classes": 2, name: 0}
