@@ -258,16 +258,7 @@ def fractional(
 
 
 PLAIN = "single run, constant depth"  # Rows of one setting share it.
-
-
-def depths(name: str) -> dict[str, Callable[..., Iterator[Result]]]:
-    """Constant depth, and stochastic depth for as long in both senses."""
-    drops = {"stochastic_depth": 0.5, "skip": True}
-    return {
-        PLAIN: plain,
-        name: functools.partial(plain, **drops),
-        f"{name}, equal time": functools.partial(as_long, **drops),
-    }
+DROPS = {"stochastic_depth": 0.5, "skip": True}
 
 
 class Row(NamedTuple):
@@ -283,11 +274,12 @@ ROWS = {
         {PLAIN: plain, "snapshot ensemble": snapshots},
     ),
     "depth": Row(
-        Setting("resnet32_cifar", 60, rate=0.03), depths("stochastic depth")
-    ),
-    "longer_depth": Row(
-        Setting("resnet32_cifar", 240, rate=0.03),
-        depths("stochastic depth, 240 epochs"),
+        Setting("resnet32_cifar", 60, rate=0.03),
+        {
+            PLAIN: plain,
+            "stochastic depth": functools.partial(plain, **DROPS),
+            "stochastic depth, equal time": functools.partial(as_long, **DROPS),
+        },
     ),
     "pooling": Row(
         Setting(
@@ -309,7 +301,7 @@ class Config:
 
     data: Path | None = None
     """CIFAR-10 as a .npz file. None: Keras downloads it."""
-    row: Literal["snapshot", "depth", "longer_depth", "pooling"] | None = None
+    row: Literal["snapshot", "depth", "pooling"] | None = None
     """One row only."""
     seeds: int = 5
     """Trainings of each variant."""
