@@ -281,6 +281,13 @@ ROWS = {
             "stochastic depth, equal time": functools.partial(as_long, **DROPS),
         },
     ),
+    "longer_depth": Row(
+        Setting("resnet32_cifar", 240, rate=0.03),
+        {
+            PLAIN: plain,
+            "stochastic depth, 240 epochs": functools.partial(plain, **DROPS),
+        },
+    ),
     "pooling": Row(
         Setting(
             "stochastic_pooling_cnn", 100, rate=0.01, options=(("filters", 32),)
@@ -301,7 +308,7 @@ class Config:
 
     data: Path | None = None
     """CIFAR-10 as a .npz file. None: Keras downloads it."""
-    row: Literal["snapshot", "depth", "pooling"] | None = None
+    row: Literal["snapshot", "depth", "longer_depth", "pooling"] | None = None
     """One row only."""
     seeds: int = 5
     """Trainings of each variant."""
