@@ -1,6 +1,5 @@
 import hashlib
 import importlib.util
-import time
 from collections import Counter
 
 import numpy as np
@@ -75,14 +74,12 @@ def test_labels_and_photos_are_the_table_s(data):
             assert part.digests[index] == digest
 
 
-def test_a_second_check_takes_little_time(data, cache_dir, monkeypatch):
+def test_a_second_check_decodes_nothing(data, cache_dir, monkeypatch):
     def refuse(content):
         raise AssertionError("must not be decoded again")
 
     monkeypatch.setattr("dropzoo.data.decode_check.decode", refuse)
-    start = time.perf_counter()
     again = load("groceries", cache_dir=cache_dir)
-    assert time.perf_counter() - start < 5  # 0.3 s on an idle machine
     assert again.test.digests == data.test.digests
     assert again.findings == data.findings
 

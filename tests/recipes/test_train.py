@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -250,7 +249,6 @@ def test_help_needs_no_tensorflow():
         "except SystemExit: pass\n"
         "print({'tensorflow', 'keras'} & set(sys.modules))"
     )
-    start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", source],
         capture_output=True,
@@ -259,7 +257,6 @@ def test_help_needs_no_tensorflow():
     )
     assert done.stdout.splitlines()[-1] == "set()"
     assert "--budget" in done.stdout
-    assert time.perf_counter() - start < 60
 
 
 def test_what_cannot_be_learned_is_refused(
