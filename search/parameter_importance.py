@@ -49,8 +49,9 @@ class Importance:
 def parameter_importance(record: SearchRecord) -> Importance:
     """Measures the importance of each parameter of a search.
 
-    Where trials trained for unequal numbers of epochs, these count as one
-    more parameter, called `epochs`.
+    Where the tuner set unequal numbers of epochs for the trials, these count
+    as one more parameter, called `epochs`. Those that a trial ran do not: the
+    median rule makes them follow from its score.
 
     Args:
         record: The search.
@@ -93,7 +94,7 @@ def _settings(record: SearchRecord) -> tuple[list[str], np.ndarray]:
             strict=True,
         )
     ]
-    epochs = [float(trial.epochs) for trial in scored]
+    epochs = [float(trial.planned_epochs) for trial in scored]
     if len(set(epochs)) > 1:
         names.append(EPOCHS)
         columns.append(epochs)

@@ -24,6 +24,8 @@ class TrialRecord:
         epochs: Number of epochs that it ran, or 0 where nothing tells.
         seconds: How long it took, or 0 where nothing tells.
         message: Why it failed or was stopped, if it did.
+        planned_epochs: Number of epochs that the tuner set for it, or 0 where
+            it set none; more than `epochs` where it was ended early.
     """
 
     trial_id: str
@@ -34,6 +36,7 @@ class TrialRecord:
     epochs: int
     seconds: float
     message: str | None
+    planned_epochs: int = 0
 
 
 def read_trials(project: str | Path) -> list[TrialRecord]:
@@ -80,6 +83,7 @@ def _read_trial(file: Path) -> TrialRecord:
         epochs=_epochs(state, values),
         seconds=_seconds(file.with_name(MEASURED)),
         message=state["message"],
+        planned_epochs=values.get(f"{TUNER}epochs", 0),
     )
 
 

@@ -16,7 +16,7 @@ PARAMETERS = (
 )
 
 
-def search(score, num_trials=60, epochs=lambda i: 1):
+def search(score, num_trials=60):
     rng = np.random.default_rng(0)
     trials = []
     for i in range(num_trials):
@@ -27,7 +27,7 @@ def search(score, num_trials=60, epochs=lambda i: 1):
         }
         told = score(values, rng)
         trials.append(
-            TrialRecord(str(i), 1, values, told, "COMPLETED", epochs(i), 1, "")
+            TrialRecord(str(i), 1, values, told, "COMPLETED", 1, 1, "")
         )
     return SearchRecord(trials, PARAMETERS, "val_loss", False)
 
@@ -68,8 +68,22 @@ def test_nothing_is_made_of_few_trials():
     )
 
 
-def test_epochs_count_where_they_differ():
-    record = search(lambda *_: 0.0, 24, epochs=lambda i: 1 + i % 2)
-    scored = [replace(t, score=1.0 / t.epochs) for t in record.trials]
-    found = parameter_importance(replace(record, trials=scored))
+def test_planned_epochs_count_where_they_differ():
+    record = search(lambda *_: 0.0, 24)
+    planned = [
+        replace(trial, planned_epochs=1 + i % 2, score=float(i % 2))
+        for i, trial in enumerate(record.trials)
+    ]
+    found = parameter_importance(replace(record, trials=planned))
     assert list(found.shares)[0] == "epochs"
+
+
+def test_that_hopeless_trials_ended_early_does_not_count():
+    record = search(lambda v, _: v["rate"])
+    worse = np.median([trial.score for trial in record.trials])
+    ended = [
+        replace(t, epochs=1 if t.score > worse else 10, planned_epochs=10)
+        for t in record.trials
+    ]
+    found = parameter_importance(replace(record, trials=ended))
+    assert list(found.shares)[0] == "rate" and "epochs" not in found.shares

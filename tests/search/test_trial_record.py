@@ -68,10 +68,11 @@ def project(tmp_path):
 
 def test_stage_epochs_and_seconds_are_read(project):
     seen = [{"value": [0.5], "step": epoch} for epoch in range(3)]
+    values = {"r": 1, "tuner/stage": 2, "tuner/epochs": 5}
     folder = write_trial(
         project,
         "04",
-        hyperparameters={"space": [], "values": {"r": 1, "tuner/stage": 2}},
+        hyperparameters={"space": [], "values": values},
         metrics={"metrics": {"acc": {"observations": seen}}},
         score=0.5,
         status="COMPLETED",
@@ -80,6 +81,7 @@ def test_stage_epochs_and_seconds_are_read(project):
     (record,) = read_trials(project)
     assert record.values == {"r": 1}
     assert (record.stage, record.epochs, record.seconds) == (2, 3, 1.5)
+    assert record.planned_epochs == 5
 
 
 def test_epochs_of_hyperband_are_those_that_it_set(project):
