@@ -8,9 +8,9 @@ import keras_tuner
 import numpy as np
 from keras import ops
 
-from dropzoo import schedules
 from dropzoo.search.head_training import HeadTraining
 from dropzoo.search.reusable_head import Logs, ReusableHead
+from dropzoo.search.scheduled_hypermodel import ScheduledHyperModel
 from dropzoo.search.search_space import SearchSpace
 from dropzoo.search.trial_seed import trial_seed
 
@@ -28,7 +28,7 @@ MOST_KINDS = 8  # of heads that are kept compiled
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
-class HeadHyperModel(keras_tuner.HyperModel):
+class HeadHyperModel(ScheduledHyperModel):
     """Heads on the features of a frozen network, with AdamW.
 
     `build` gives one model for each number of hidden units, the same one in
@@ -111,20 +111,6 @@ class HeadHyperModel(keras_tuner.HyperModel):
             if name not in hp:
                 space[name].declare(hp, name)
         return {name: hp.get(name) for name in HEAD_PARAMETERS}
-
-    def schedule(
-        self, hp: keras_tuner.HyperParameters, steps: int
-    ) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The learning rate of a trial.
-
-        Args:
-            hp: The trial's parameters.
-            steps: Number of steps of the whole training.
-        """
-        drawn = self.settings(hp)
-        return schedules.get(
-            drawn["schedule"], peak=drawn["peak_rate"], steps=steps
-        )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The head of a trial, as it begins.

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import keras_tuner
 
-from dropzoo import schedules
 from dropzoo.callbacks import ExactResume
 from dropzoo.data.augmentation import Augmentation
 from dropzoo.data.examples import Examples
@@ -19,13 +18,14 @@ from dropzoo.data.pipeline import (
 )
 from dropzoo.models.catalogue import find_weights, model_info
 from dropzoo.search.declaring import declare, settings
+from dropzoo.search.scheduled_hypermodel import ScheduledHyperModel
 from dropzoo.search.search_space import SearchSpace
 from dropzoo.search.trial_images import as_examples
 from dropzoo.search.trial_network import Shape, build_network
 from dropzoo.search.trial_seed import trial_seed
 
 
-class ZooHyperModel(keras_tuner.HyperModel):
+class ZooHyperModel(ScheduledHyperModel):
     """Networks of the zoo with everything that `SearchSpace` lists.
 
     A trial is a network with a new head, compiled with AdamW, and its training
@@ -122,20 +122,6 @@ class ZooHyperModel(keras_tuner.HyperModel):
             hp: The trial's parameters.
         """
         return settings(self._space, hp, **self._facts)
-
-    def schedule(
-        self, hp: keras_tuner.HyperParameters, steps: int
-    ) -> keras.optimizers.schedules.LearningRateSchedule:
-        """The learning rate of a trial.
-
-        Args:
-            hp: The trial's parameters.
-            steps: Number of steps of the whole training.
-        """
-        drawn = self.settings(hp)
-        return schedules.get(
-            drawn["schedule"], peak=drawn["peak_rate"], steps=steps
-        )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """The network of a trial.
