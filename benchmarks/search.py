@@ -13,8 +13,7 @@ test images.
 Two tasks: heads on cached features of the groceries, judged by two folds, and
 a small convolutional network on 2,000 images of Fashion-MNIST (`--data`, a
 folder of its IDX files). A seed draws what is learned from and what is judged
-by, the same for all tuners, and their trials. Networks are compiled once, so
-that nearly all of the time is training; the tables state it.
+by, the same for all tuners, and their trials. Networks are compiled once.
 
 Every search is a line of `--out`, a CSV file: a stopped benchmark goes on
 where it was, and what has been measured is only printed.
@@ -74,11 +73,16 @@ class Images(NamedTuple):
 
 
 class Counted(keras_tuner.HyperModel):
-    """A hypermodel that counts the epochs it has trained for."""
+    """A hypermodel that counts the epochs it has trained for.
 
-    def __init__(self, inner: keras_tuner.HyperModel):
+    Args:
+        inner: What builds and trains.
+        budget: Epochs of a search.
+    """
+
+    def __init__(self, inner: keras_tuner.HyperModel, budget: int):
         super().__init__()
-        self.inner, self.epochs = inner, 0
+        self.inner, self.budget, self.epochs = inner, budget, 0
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         return self.inner.build(hp)
@@ -137,6 +141,7 @@ class SmallNetwork(keras_tuner.HyperModel):
                 else scale * draws(variable.shape)
             )
         self._dropout.rate.assign(dropout)
+        self._dropout.seeds.state.assign((self.seed, 0))
         self._decay.assign(decay)
         self._model.optimizer.learning_rate = rate
         keras.utils.set_random_seed(self.seed)
@@ -165,8 +170,6 @@ class Config:
     """Folder of the IDX files of Fashion-MNIST. None: Keras downloads it."""
     task: Literal["heads", "network"] | None = None
     """One task only."""
-    tuner: str | None = None
-    """One tuner only, by its name in the table."""
     seeds: int = 5
     """Searches by each tuner."""
     out: Path = Path(__file__).with_name("search.csv")
@@ -235,15 +238,12 @@ class _Spent(Exception):
     """The epochs of a search are spent."""
 
 
-class Limited:
-    """A tuner that stops when its epochs are spent."""
-
-    hypermodel: Counted
-    budget = 0
+class Limited(keras_tuner.Tuner):
+    """A tuner that stops when the epochs of its hypermodel are spent."""
 
     def on_trial_end(self, trial: Any) -> None:
-        super().on_trial_end(trial)  # type: ignore[misc]
-        if self.hypermodel.epochs >= self.budget:
+        super().on_trial_end(trial)
+        if self.hypermodel.epochs >= self.hypermodel.budget:
             raise _Spent
 
 
@@ -264,11 +264,9 @@ def bayesian(hypermodel: Counted, task: Task, **kw: Any) -> keras_tuner.Tuner:
 
 
 def hyperband(hypermodel: Counted, task: Task, **kw: Any) -> keras_tuner.Tuner:
-    tuner = LimitedHyperband(
+    return LimitedHyperband(
         hypermodel, max_epochs=task.epochs, hyperband_iterations=99, **kw
     )
-    tuner.budget = BUDGET * task.epochs
-    return tuner
 
 
 def coarse_to_fine(
@@ -276,8 +274,8 @@ def coarse_to_fine(
 ) -> keras_tuner.Tuner:
     """Stages of equally many trials, the last one of full trainings."""
     epochs = (task.short, task.epochs)[-len(stages) :]
-    planned = len(stages) * (BUDGET * task.epochs // sum(epochs))
-    tuner = LimitedCoarseToFine(
+    planned = len(stages) * (hypermodel.budget // sum(epochs))
+    return LimitedCoarseToFine(
         hypermodel,
         max_trials=int(planned / LASTS),
         stages=stages,
@@ -285,8 +283,6 @@ def coarse_to_fine(
         in_process=True,
         **kw,
     )
-    tuner.budget = BUDGET * task.epochs
-    return tuner
 
 
 TUNERS: dict[str, Callable[..., keras_tuner.Tuner]] = {
@@ -333,11 +329,7 @@ def search(
             seed=seed,
             directory=folder,
         )
-        own = (
-            {} if tuner.startswith("CoarseToFine") else {"epochs": task.epochs}
-        )
-        if tuner == "Hyperband":
-            own = {}
+        own = {} if isinstance(made, Limited) else {"epochs": task.epochs}
         try:
             made.search(**images.searched, verbose=0, **own)
         except _Spent:
@@ -397,17 +389,17 @@ def measure(config: Config, name: str) -> None:
     """Searches what is missing of a task, seed by seed."""
     task = TASKS[name]
     done = {line[:4] for line in read(config)}
-    tuners = [config.tuner] if config.tuner else list(TUNERS)
     jobs = [
         (name, setting(task), tuner, str(seed))
         for seed in range(config.seeds)
-        for tuner in tuners
+        for tuner in TUNERS
     ]
     missing = [job for job in jobs if job not in done]
     if not missing:
         return
     split = task.load(config)
-    hypermodel = Counted(task.hypermodel(split(0)))
+    budget = BUDGET * task.epochs
+    hypermodel = Counted(task.hypermodel(split(0)), budget)
     about = dropzoo.__version__, keras.backend.backend()
     for job in track(missing, description=name):
         seed = int(job[3])
