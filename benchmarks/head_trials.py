@@ -5,9 +5,9 @@
 
 Searches heads on random features of the size of 300 photos that a network has
 seen, in one process, and prints seconds for a trial and how much the process
-grows by: with the hypermodel alone, in KerasTuner's `RandomSearch`, which
-writes files for every trial, and in the same search when every trial compiles
-a model of its own, as is usual.
+grows by: with the hypermodel alone, in `CoarseToFine` and in KerasTuner's
+`RandomSearch`, which write files for every trial, and in the latter when every
+trial compiles a model of its own, as is usual.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from dropzoo.search import HeadHyperModel, SearchSpace
+from dropzoo.search import CoarseToFine, HeadHyperModel, SearchSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,7 @@ def main(config: Config) -> None:
     table = Table("", "seconds for a trial", "MB for a trial")
     for name, run in (
         ("hypermodel alone", _alone),
+        ("in CoarseToFine", _in_coarse_to_fine),
         ("in RandomSearch", _in_a_search),
         ("in RandomSearch, a new model each", _compiled_anew),
     ):
@@ -84,6 +85,27 @@ def _alone(config: Config, data: dict) -> tuple[float, float]:
             hp.Fixed("peak_rate", 10.0 ** -(2 + number / trials))
             model = hypermodel.build(hp)
             hypermodel.fit(hp, model, **data, epochs=config.epochs)
+
+    return _measured(run, config.trials)
+
+
+def _in_coarse_to_fine(config: Config, data: dict) -> tuple[float, float]:
+    """In one stage that ends no trial early, so that all of them are whole."""
+    hypermodel = _hypermodel(config)
+
+    def run(trials: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tuner = CoarseToFine(
+                hypermodel,
+                max_trials=trials,
+                stages=("random",),
+                epochs=(config.epochs,),
+                stop_hopeless=False,
+                in_process=True,
+                directory=folder,
+                project_name="heads",
+            )
+            tuner.search(**data, verbose=0)
 
     return _measured(run, config.trials)
 

@@ -21,7 +21,6 @@ from dropzoo.search.trial_scores import (
     cut_trial,
     note_metrics,
     scores_of,
-    settle,
     sign_of,
 )
 
@@ -154,13 +153,16 @@ class CoarseToFineOracle(keras_tuner.Oracle):
     ) -> Trial:
         """Notes the metrics of an epoch, which a repeated trial sends again.
 
-        Returns: The trial; with the status `"STOPPED"` if it is hopeless.
+        Returns: The trial; with the status `"STOPPED"` if it is hopeless, or
+            another process has ended it.
         """
         self._hear_of(trial_id)
         trial = self.trials[trial_id]
-        note_metrics(trial, self.objective, metrics, int(step))
-        self._save_trial(trial)
-        if trial_id not in self.end_order and self._has_no_hope(trial, step):
+        has_ended = trial_id in self.end_order
+        if not has_ended:
+            note_metrics(trial, self.objective, metrics, int(step))
+            self._save_trial(trial)
+        if has_ended or self._has_no_hope(trial, step):
             trial = Trial.from_state(trial.get_state())
             trial.status = "STOPPED"
         return trial
@@ -277,17 +279,17 @@ class CoarseToFineOracle(keras_tuner.Oracle):
         if not self._has_rule(stage) or len(scores) >= planned:
             return False
         trials = self._trials_of(stage)
-        before = [x for x in trials if x.trial_id < trial.trial_id]
-        settled = settle(before, self.end_order, self.objective)
-        pending = len(before) - settled.number
-        return is_hopeless(scores, settled.scores, pending=pending)
+        stage.settled.go_on(trials, self.end_order, self.objective)
+        pending = trials.index(trial) - stage.settled.number
+        return is_hopeless(scores, stage.settled.scores, pending=pending)
 
     def _cut_hopeless(self, stage: SearchStage) -> None:
         """Ends trials where the median rule would have ended them."""
         if not self._has_rule(stage):
             return
         trials = self._trials_of(stage)
-        for trial, epoch in settle(trials, self.end_order, self.objective).cuts:
+        stage.settled.go_on(trials, self.end_order, self.objective)
+        for trial, epoch in stage.settled.cuts:
             if not trial.message:
                 cut_trial(trial, epoch)
                 self.score_trial(trial)

@@ -11,6 +11,7 @@ from dropzoo.search.stage_values import (
     random_values,
 )
 from dropzoo.search.trial_record import tried_values
+from dropzoo.search.trial_scores import Settled
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters, Objective
@@ -35,6 +36,7 @@ class SearchStage:
         first: What the first trial tries instead of a draw: the best so far.
         drawn: Number of draws, those that were tried before among them.
         inner: State of KerasTuner's oracle of this kind.
+        settled: What the median rule has said so far.
     """
 
     number: int
@@ -48,6 +50,7 @@ class SearchStage:
     first: Values | None = None
     drawn: int = 0
     inner: dict[str, Any] = field(default_factory=dict)
+    settled: Settled = field(default_factory=Settled)
 
     def propose(
         self, trial_id: str, trials: Sequence["Trial"]

@@ -1,27 +1,14 @@
 """The scores of a trial's epochs, as KerasTuner keeps them."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dropzoo.search.median_rule import last_epoch
 
 if TYPE_CHECKING:
     from keras_tuner import Objective
     from keras_tuner.engine.trial import Trial
-
-
-class Settled(NamedTuple):
-    """What is final in a stage.
-
-    Args:
-        number: How many trials are, from the first one on.
-        scores: Those of them that did not fail, higher being better.
-        cuts: Trials that the median rule ends, and after which epoch.
-    """
-
-    number: int
-    scores: list[list[float]]
-    cuts: list[tuple["Trial", int]]
 
 
 def sign_of(objective: "Objective") -> int:
@@ -76,33 +63,49 @@ def scores_of(trial: "Trial", objective: "Objective") -> list[float]:
     return [sign_of(objective) * float(x.mean()) for x in seen]
 
 
-def settle(
-    trials: Sequence["Trial"], ended: Collection[str], objective: "Objective"
-) -> Settled:
-    """Finds what the median rule says of the trials of a stage.
-
-    Several at once end in any order. So that they come to the same as one
-    after the other, each is measured against all before it, and only once
-    these have ended.
+@dataclass
+class Settled:
+    """What is final in a stage.
 
     Args:
-        trials: In the order of their numbers.
-        ended: The `trial_id` of those that have ended.
-        objective: What is searched for.
+        number: How many trials are, from the first one on.
+        scores: Those of them that did not fail, higher being better.
+        cuts: Trials that the median rule ends, and after which epoch.
     """
-    settled = Settled(len(trials), [], [])
-    for number, trial in enumerate(trials):
-        if trial.trial_id not in ended:
-            return settled._replace(number=number)
-        scores = scores_of(trial, objective)
-        if trial.status != "COMPLETED" or not scores:
-            continue
-        planned = trial.hyperparameters.values["tuner/epochs"]
-        epoch = last_epoch(scores[: planned - 1], settled.scores)
-        if epoch is not None:
-            settled.cuts.append((trial, epoch))
-        settled.scores.append(scores[:epoch])
-    return settled
+
+    number: int = 0
+    scores: list[list[float]] = field(default_factory=list)
+    cuts: list[tuple["Trial", int]] = field(default_factory=list)
+
+    def go_on(
+        self,
+        trials: Sequence["Trial"],
+        ended: Collection[str],
+        objective: "Objective",
+    ) -> None:
+        """Finds what the median rule says of the trials that have ended since.
+
+        Several at once end in any order. So that they come to the same as one
+        after the other, each is measured against all before it, and only once
+        these have ended.
+
+        Args:
+            trials: All of the stage, in the order of their numbers.
+            ended: The `trial_id` of those that have ended.
+            objective: What is searched for.
+        """
+        for trial in trials[self.number :]:
+            if trial.trial_id not in ended:
+                return
+            self.number += 1
+            scores = scores_of(trial, objective)
+            if trial.status != "COMPLETED" or not scores:
+                continue
+            planned = trial.hyperparameters.values["tuner/epochs"]
+            epoch = last_epoch(scores[: planned - 1], self.scores)
+            if epoch is not None:
+                self.cuts.append((trial, epoch))
+            self.scores.append(scores[:epoch])
 
 
 def cut_trial(trial: "Trial", epochs: int) -> None:

@@ -94,6 +94,8 @@ def test_the_trial_of_a_silent_worker_goes_to_the_next(make, clock):
             oracle.update_trial(lost.trial_id, metrics, step=epoch)
     for score in ("COMPLETED", "FAILED"):
         oracle.end_trial(Trial(lost.hyperparameters, lost.trial_id, score))
+    late = oracle.update_trial(lost.trial_id, {"val_accuracy": 0.9}, step=3)
+    assert late.status == "STOPPED"
     (record,) = read_trials(folder)
     assert (record.status, record.epochs, record.score) == ("COMPLETED", 3, 0.2)
 
