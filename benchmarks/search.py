@@ -13,8 +13,7 @@ test images.
 Two tasks: heads on cached features of the groceries, judged by two folds, and
 a small convolutional network on 2,000 images of Fashion-MNIST (`--data`, a
 folder of its IDX files). A seed draws what is learned from and what is judged
-by, the same for all tuners, and their trials. Networks are compiled once, and a
-trial depends on nothing that ran before it.
+by, the same for all tuners, and their trials. Networks are compiled once.
 
 Every search is a line of `--out`, a CSV file: a stopped benchmark goes on
 where it was, and what has been measured is only printed.
