@@ -13,7 +13,8 @@ test images.
 Two tasks: heads on cached features of the groceries, judged by two folds, and
 a small convolutional network on 2,000 images of Fashion-MNIST (`--data`, a
 folder of its IDX files). A seed draws what is learned from and what is judged
-by, the same for all tuners, and their trials. Networks are compiled once.
+by, the same for all tuners, and their trials. Networks are compiled once, and a
+trial depends on nothing that ran before it.
 
 Every search is a line of `--out`, a CSV file: a stopped benchmark goes on
 where it was, and what has been measured is only printed.
@@ -144,7 +145,7 @@ class SmallNetwork(keras_tuner.HyperModel):
         self._dropout.seeds.state.assign((self.seed, 0))
         self._decay.assign(decay)
         self._model.optimizer.learning_rate = rate
-        keras.utils.set_random_seed(self.seed)
+        dropzoo.set_deterministic(self.seed)
         return self._model
 
     def fit(
