@@ -1,5 +1,6 @@
 """A hypermodel whose trials draw a learning rate and how it goes down."""
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,16 +10,16 @@ import keras_tuner
 from dropzoo import schedules
 
 
-class ScheduledHyperModel(keras_tuner.HyperModel):
+class ScheduledHyperModel(keras_tuner.HyperModel, abc.ABC):
     """What such hypermodels share; `peak_rate` and `schedule` are drawn."""
 
+    @abc.abstractmethod
     def settings(self, hp: keras_tuner.HyperParameters) -> Mapping[str, Any]:
         """What a trial has drawn.
 
         Args:
             hp: The trial's parameters.
         """
-        raise NotImplementedError
 
     def schedule(
         self, hp: keras_tuner.HyperParameters, steps: int

@@ -8,11 +8,9 @@ import atexit
 import gc
 import os
 import random
-import resource
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -109,22 +107,3 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_locally)
-
-
-@pytest.fixture
-def processor_seconds():
-    """The least that a command takes: other programs do not count."""
-
-    def once(words, status):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
-            [sys.executable, "-m", "dropzoo", *words], capture_output=True
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert done.returncode == status
-        return sum(after[:2]) - sum(before[:2])  # of the user and the system
-
-    def least(*words, status=0):
-        return min(once(words, status) for _ in range(5))
-
-    return least
